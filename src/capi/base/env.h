@@ -1,0 +1,83 @@
+#pragma once
+
+// The door to the operating system: files, clock, randomness. Everything the engine keeps on disk goes
+// through Env, so that tests can drop unsynced writes, tear renames or fill the disk (base/fault_env.h).
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "capi/base/status.h"
+
+namespace capi {
+
+/// A file being written sequentially by one thread at a time. Not durable before Sync.
+class WritableFile {
+ public:
+  virtual ~WritableFile() = default;
+  virtual Status Append(std::string_view bytes) = 0;
+  /// Bytes appended so far (plus the size at opening for append).
+  virtual int64_t size() const = 0;
+  /// Asks the kernel to begin writing back [offset, size) without waiting (write-behind hint).
+  virtual void StartWriteback() = 0;
+  /// Makes all appended bytes durable (fdatasync).
+  virtual Status Sync() = 0;
+  /// Closes without syncing. Called by the destructor when not called before.
+  virtual Status Close() = 0;
+};
+
+/// A read-only view of a whole file (mmap). Thread-safe. Pages are page cache, not our memory.
+class MappedFile {
+ public:
+  virtual ~MappedFile() = default;
+  virtual std::string_view bytes() const = 0;
+  /// Advises the kernel: true = sequential scan coming, false = random access.
+  virtual void AdviseSequential(bool sequential) = 0;
+};
+
+struct FileInfo {
+  int64_t size = 0;
+  int64_t mtime_ns = 0;
+  uint64_t inode = 0;
+  bool is_directory = false;
+};
+
+/// Thread-safe. Errors: kEnvironment, or kUser with class "file_not_found" for a missing path.
+class Env {
+ public:
+  virtual ~Env() = default;
+
+  /// The process-wide POSIX environment.
+  static Env* Default();
+
+  virtual Result<std::unique_ptr<WritableFile>> NewWritableFile(const std::string& path) = 0;
+  virtual Result<std::shared_ptr<MappedFile>> MapFile(const std::string& path) = 0;
+  virtual Result<std::string> ReadFile(const std::string& path) = 0;
+  virtual Result<FileInfo> Stat(const std::string& path) = 0;
+  virtual Result<bool> Exists(const std::string& path) = 0;
+  /// Names (not paths) in a directory, sorted.
+  virtual Result<std::vector<std::string>> ListDirectory(const std::string& path) = 0;
+  /// Like mkdir -p; syncs the parents of what it creates.
+  virtual Status CreateDirectories(const std::string& path) = 0;
+  /// Atomic replace (rename(2)). Durable only after SyncDirectory.
+  virtual Status Rename(const std::string& from, const std::string& to) = 0;
+  /// Removing a missing file is not an error.
+  virtual Status RemoveFile(const std::string& path) = 0;
+  virtual Status RemoveTree(const std::string& path) = 0;
+  virtual Status SyncDirectory(const std::string& path) = 0;
+
+  /// Wall clock, milliseconds since 1970 UTC.
+  virtual int64_t NowMillis() = 0;
+  /// Monotonic clock in nanoseconds.
+  virtual int64_t MonotonicNanos() = 0;
+  virtual void SleepMillis(int64_t milliseconds) = 0;
+  /// 64 random bits, for ids only.
+  virtual uint64_t Random() = 0;
+};
+
+/// Name of a temp file next to `target`: "<dir>/.<name>.capi-<16 hex digits>.tmp".
+std::string TempPathFor(Env* env, const std::string& target);
+
+}  // namespace capi

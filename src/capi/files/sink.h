@@ -1,0 +1,43 @@
+#pragma once
+
+// Output files that appear whole or not at all (architecture P6).
+//
+// Life of a sink: Plan (choose temp path) -> the caller records the plan in the state store -> Open, Append*,
+// Seal (write, sync, close) -> the caller commits the attempt as "publish pending" -> Publish (rename, sync
+// directory) -> the caller records "published". After a crash: Publish again for committed attempts
+// (idempotent), Discard for the others.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "capi/base/env.h"
+#include "capi/base/status.h"
+
+namespace capi::files {
+
+struct SinkPlan {
+  std::string target;     ///< final path
+  std::string temp_path;  ///< in the same directory
+};
+
+/// Target directory must exist (kUser "directory_not_found" otherwise). Creates nothing.
+Result<SinkPlan> PlanSink(Env* env, const std::string& url);
+
+/// Written by one thread at a time. Writes behind in large blocks.
+class Sink {
+ public:
+  static Result<std::unique_ptr<Sink>> Open(Env* env, const SinkPlan& plan);
+  virtual ~Sink() = default;
+  virtual Status Append(std::string_view bytes) = 0;
+  /// All bytes durable and closed; returns the size.
+  virtual Result<int64_t> Seal() = 0;
+};
+
+/// Makes the sealed temp file appear at its target. A missing temp file is fine if the target exists and has
+/// `size` bytes (already published).
+Status Publish(Env* env, const SinkPlan& plan, int64_t size);
+Status Discard(Env* env, const SinkPlan& plan);
+
+}  // namespace capi::files

@@ -1,0 +1,75 @@
+#pragma once
+
+// CSV -> record batches (spec/formats.md 1, 2, 4), block-parallel.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "arrow/type_fwd.h"
+#include "capi/base/status.h"
+#include "capi/data/go_format.h"
+#include "capi/data/types.h"
+#include "capi/exec/context.h"
+
+namespace capi::formats {
+
+struct CsvColumn {
+  data::Field field;
+  std::string header;  ///< by-header mode
+  int64_t index = 0;   ///< by-index mode
+  std::string format;  ///< scan format or time layout, "" = none
+  std::string default_text;
+  std::vector<std::string> null_values;
+};
+
+struct CsvReadOptions {
+  std::string file_name;  ///< for messages
+  char separator = ',';
+  bool by_header = false;
+  int64_t header_line = 0;
+  int64_t first_data_line = 0;
+  /// Only these are converted. Others in the file are skipped over.
+  std::vector<CsvColumn> columns;
+  /// Unclosed quote and left-over text after a scan format are errors instead of counted warnings.
+  bool strict = false;
+  /// Size of the blocks that are parsed in parallel.
+  int64_t block_bytes = 4 << 20;
+};
+
+struct CsvReadStatistics {
+  int64_t records = 0;
+  int64_t unclosed_quotes = 0;
+  int64_t left_over_cells = 0;
+};
+
+/// A piece of the file, as the parallel worker gets it.
+struct CsvBatch {
+  /// Columns in the order of options.columns; at most data::kMaxBatchRows rows.
+  std::shared_ptr<arrow::RecordBatch> batch;
+  /// 1-based physical line on which each row begins (for messages); lines.size() == num_rows.
+  std::vector<int64_t> lines;
+};
+
+/// Reads the whole text with all threads of context.pool: `transform` runs in parallel on batches in file
+/// order, `emit` gets its results in file order, one at a time (see exec::OrderedPipeline). Generic over
+/// the transform's result. The error is that of the first bad row of the file: kUser, place = file:line:column (column of
+/// the cell), message names column, cell text (shortened) and what was expected.
+/// text must stay valid during the call (a mapped file).
+Status ReadCsv(const exec::Context& context, std::string_view text, const CsvReadOptions& options,
+               const std::function<Result<std::shared_ptr<void>>(CsvBatch)>& transform,
+               const std::function<Status(std::shared_ptr<void>)>& emit,
+               CsvReadStatistics* statistics);
+
+/// Splits text into records without conversion: for tests and tools. Stops with an error at the first
+/// record of another length; the records before it are in *records.
+Status SplitCsv(std::string_view text, char separator,
+                std::vector<std::vector<std::string>>* records);
+
+/// Converts one cell as a reader would (case file csv_value_cases.jsonl).
+Result<data::Value> ConvertCsvCell(std::string_view cell, const CsvColumn& column, bool strict);
+
+}  // namespace capi::formats
