@@ -1,7 +1,8 @@
 #pragma once
 
-// The door to the operating system: files, clock, randomness. Everything the engine keeps on disk goes
-// through Env, so that tests can drop unsynced writes, tear renames or fill the disk (base/fault_env.h).
+// The door to the operating system: files, clock, randomness. Everything the engine keeps on disk
+// goes through Env, so that tests can drop unsynced writes, undo renames or fill the disk
+// (base/fault_env.h).
 
 #include <cstdint>
 #include <memory>
@@ -42,6 +43,8 @@ struct FileInfo {
   int64_t mtime_ns = 0;
   uint64_t inode = 0;
   bool is_directory = false;
+  /// False for directories, devices, pipes and sockets.
+  bool is_regular = true;
 };
 
 /// Thread-safe. Errors: kEnvironment, or kUser with class "file_not_found" for a missing path.
@@ -76,6 +79,9 @@ class Env {
   /// 64 random bits, for ids only.
   virtual uint64_t Random() = 0;
 };
+
+/// Directory part of a path, without a trailing slash: "a" for "a/b", "." for "b", "/" for "/b".
+std::string ParentOf(const std::string& path);
 
 /// Name of a temp file next to `target`: "<dir>/.<name>.capi-<16 hex digits>.tmp".
 std::string TempPathFor(Env* env, const std::string& target);

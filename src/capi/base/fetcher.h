@@ -1,6 +1,7 @@
 #pragma once
 
-// Bytes of an address, for the rooms that must not know about protocols (script). Implemented by files/.
+// Bytes of an address, for the rooms that must not know about protocols (script). Implemented by
+// files/.
 
 #include <string>
 

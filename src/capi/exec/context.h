@@ -13,7 +13,8 @@
 
 namespace capi::exec {
 
-/// Counters of the work under way, read by the progress display while nodes add to them. Thread-safe.
+/// Counters of the work under way, read by the progress display while nodes add to them.
+/// Thread-safe.
 struct Progress {
   std::atomic<int64_t> rows_in{0};
   std::atomic<int64_t> rows_out{0};

@@ -1,7 +1,7 @@
 #pragma once
 
-// Memory reservations (architecture P4). A limit bounds what operators hold in anonymous memory; file
-// pages are page cache and do not count.
+// Memory reservations (architecture P4). A limit bounds what operators hold in anonymous memory;
+// file pages are page cache and do not count.
 
 #include <atomic>
 #include <cstdint>

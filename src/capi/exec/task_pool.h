@@ -28,8 +28,8 @@ class TaskPool {
   virtual int idle_threads() const = 0;
 };
 
-/// Calls body(i) for i in [0, n) on the pool; the calling thread takes part. Returns the error of the
-/// smallest failing i. Indexes after a failing one may be skipped.
+/// Calls body(i) for i in [0, n) on the pool; the calling thread takes part. Returns the error of
+/// the smallest failing i. Indexes after a failing one may be skipped.
 Status ParallelFor(TaskPool* pool, int64_t n, const std::function<Status(int64_t)>& body);
 
 }  // namespace capi::exec

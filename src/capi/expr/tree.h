@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "capi/data/go_format.h"
@@ -57,5 +58,11 @@ struct Node {
 /// Field type of a value type; months and locations have none (never at the root).
 data::FieldType ToFieldType(ValueType type);
 ValueType FromFieldType(data::FieldType type);
+/// "int", "float", "string", "bool", "decimal2", "datetime", "month", "location".
+std::string_view ValueTypeName(ValueType type);
+/// True for a node without inputs. Compile folds every constant subtree (except time.Now) to one such
+/// node, so a tree needs no further folding. int(x), float(x) ... of a value that already has the type
+/// are left out; int -> float and the like always appear as kConvert.
+bool IsConstant(const Node& node);
 
 }  // namespace capi::expr

@@ -32,7 +32,7 @@ struct CsvReadOptions {
   bool by_header = false;
   int64_t header_line = 0;
   int64_t first_data_line = 0;
-  /// Only these are converted. Others in the file are skipped over.
+  /// Only these are converted. Other cells of a record are only counted.
   std::vector<CsvColumn> columns;
   /// Unclosed quote and left-over text after a scan format are errors instead of counted warnings.
   bool strict = false;
@@ -41,31 +41,40 @@ struct CsvReadOptions {
 };
 
 struct CsvReadStatistics {
-  int64_t records = 0;
+  int64_t records = 0;  ///< data records
   int64_t unclosed_quotes = 0;
   int64_t left_over_cells = 0;
 };
 
 /// A piece of the file, as the parallel worker gets it.
 struct CsvBatch {
-  /// Columns in the order of options.columns; at most data::kMaxBatchRows rows.
+  /// Columns in the order of options.columns; 1 to data::kMaxBatchRows rows. String columns that
+  /// repeat few values are dictionaries.
   std::shared_ptr<arrow::RecordBatch> batch;
-  /// 1-based physical line on which each row begins (for messages); lines.size() == num_rows.
-  std::vector<int64_t> lines;
+
+  /// 1-based physical line on which a row begins. For messages only: it reads the file up to there.
+  /// Valid during ReadCsv.
+  int64_t LineOf(int64_t row) const;
+
+  std::string_view text;     ///< the whole file
+  int64_t first_offset = 0;  ///< where the first row begins
+  char separator = ',';
 };
 
-/// Reads the whole text with all threads of context.pool: `transform` runs in parallel on batches in file
-/// order, `emit` gets its results in file order, one at a time (see exec::OrderedPipeline). Generic over
-/// the transform's result. The error is that of the first bad row of the file: kUser, place = file:line:column (column of
-/// the cell), message names column, cell text (shortened) and what was expected.
+/// Reads the whole text with all threads of context.pool: `transform` runs in parallel on batches,
+/// `emit` gets its results in file order, one at a time (see exec::OrderedPipeline).
+/// The error is that of the first bad row of the file, and in it of the first column of
+/// options.columns: kUser, place = file:line:column of the cell, message names column, cell text
+/// (shortened) and what was wrong. An error of `transform` counts for the first row of its batch.
+/// Data rows before the header line (first_data_line < header_line) read cell 0 for every column.
 /// text must stay valid during the call (a mapped file).
 Status ReadCsv(const exec::Context& context, std::string_view text, const CsvReadOptions& options,
                const std::function<Result<std::shared_ptr<void>>(CsvBatch)>& transform,
                const std::function<Status(std::shared_ptr<void>)>& emit,
                CsvReadStatistics* statistics);
 
-/// Splits text into records without conversion: for tests and tools. Stops with an error at the first
-/// record of another length; the records before it are in *records.
+/// Splits text into records without conversion: for tests and tools. Stops with an error at the
+/// first record of another length; the records before it are in *records.
 Status SplitCsv(std::string_view text, char separator,
                 std::vector<std::vector<std::string>>* records);
 

@@ -37,7 +37,8 @@ class CsvFormatter {
   virtual Status AppendTakenRows(const std::vector<std::shared_ptr<arrow::Array>>& columns,
                                  const int32_t* rows, int64_t n, std::string* out) const = 0;
   /// Cell text before quoting (case file csv_print_cases.jsonl).
-  virtual Result<std::string> CellText(int column, const arrow::Array& values, int64_t row) const = 0;
+  virtual Result<std::string> CellText(int column, const arrow::Array& values,
+                                       int64_t row) const = 0;
 };
 
 }  // namespace capi::formats

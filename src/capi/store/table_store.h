@@ -152,9 +152,21 @@ class TableWriter {
     /// reference_rows[g] has num_rows row ids for group g.
     std::vector<std::vector<data::RowId>> reference_rows;
   };
+  /// Rows made ready for Append: encoded columns and key hashes. Opaque.
+  class Encoded {
+   public:
+    virtual ~Encoded() = default;
+  };
   virtual ~TableWriter() = default;  ///< an unfinished writer leaves nothing reachable
-  /// Appends rows; ordinals are given in put order.
-  virtual Status Put(const Batch& batch) = 0;
+  /// The CPU-heavy part of writing. Thread-safe: nodes call it in the parallel step of a pipeline.
+  virtual Result<std::shared_ptr<Encoded>> Encode(const Batch& batch) const = 0;
+  /// Appends what Encode of this writer returned; ordinals are given in the order of the calls.
+  virtual Status Append(std::shared_ptr<Encoded> encoded) = 0;
+  /// Append of Encode(batch).
+  Status Put(const Batch& batch) {
+    CAPI_ASSIGN_OR_RETURN(std::shared_ptr<Encoded> encoded, Encode(batch));
+    return Append(std::move(encoded));
+  }
   /// Sorts index entries, checks unique indexes inside the attempt (kUser class "duplicate_key", naming both
   /// rows and the key), writes what is buffered.
   virtual Result<AttemptManifest> Finish() = 0;

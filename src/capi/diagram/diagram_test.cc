@@ -1,0 +1,143 @@
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "capi/diagram/dot.h"
+#include "capi/diagram/layout.h"
+#include "capi/diagram/svg.h"
+#include "capi/script/loader.h"
+#include "capi/script/text_fetcher.h"
+#include "gtest/gtest.h"
+
+namespace capi::diagram {
+namespace {
+
+std::shared_ptr<const script::Script> LoadText(const std::string& text) {
+  script::TextFetcher fetcher({{"s.yaml", text}});
+  script::LoadOptions options;
+  options.script_url = "s.yaml";
+  const script::LoadResult result = script::LoadScript(options, &fetcher);
+  for (const Status& error : result.errors) {
+    ADD_FAILURE() << Describe(error);
+  }
+  return result.script;
+}
+
+constexpr char kPolicies[] = "dependency_policies: {p: {is_default: true}}\nnodes:\n";
+
+std::string FileNode(const std::string& name) {
+  return "  \"" + name + "\":\n    type: file_table\n    desc: 'a \"b\" <c> & {d|e}'\n"
+         "    r: {urls: [in/a.csv, b], columns: {c: {col_type: int}}}\n    w: {name: t_" + name +
+         ", fields: {k: {expression: r.c, type: int}}, indexes: {idx_to_check_uniq_" + name +
+         ": unique(k)}}\n";
+}
+
+std::string JoinNode(const std::string& name, const std::string& left, const std::string& right) {
+  return "  " + name + ":\n    type: table_lookup_table\n    start_policy: manual\n    r: {table: t_" +
+         left + ", expected_batches_total: 3}\n    l: {index_name: idx_to_check_uniq_" + right +
+         ", join_on: r.k, join_type: left}\n    w: {name: t_" + name +
+         ", fields: {k: {expression: r.k, type: int}}, indexes: {idx_to_check_uniq_" + name +
+         ": unique(k)}}\n";
+}
+
+std::string OutNode(const std::string& name, const std::string& table) {
+  return "  " + name + ":\n    type: table_file\n    r: {table: t_" + table +
+         "}\n    w: {url_template: 'out/{run_id}/a very long name of a file that does not fit.csv', "
+         "columns: [{name: k, type: int, expression: r.k, csv: {header: k, format: '%d'}}]}\n";
+}
+
+std::shared_ptr<const script::Script> Small() {
+  return LoadText(std::string(kPolicies) + FileNode("a") + FileNode("b") + JoinNode("j", "a", "b") +
+                  OutNode("o", "j") + OutNode("p", "a"));
+}
+
+/// A script of many joins, each of two earlier tables.
+std::shared_ptr<const script::Script> Large(int num_nodes) {
+  std::string text = kPolicies;
+  for (int i = 0; i < num_nodes; ++i) {
+    const std::string name = "n" + std::to_string(i);
+    text += i < 10 ? FileNode(name)
+                   : JoinNode(name, "n" + std::to_string((i * 7) % i),
+                              "n" + std::to_string((i * 13 + 5) % i));
+  }
+  return LoadText(text);
+}
+
+void ExpectGoodLayout(const Layout& layout) {
+  for (size_t i = 0; i < layout.boxes.size(); ++i) {
+    const Box& box = layout.boxes[i];
+    EXPECT_GE(box.left, 0);
+    EXPECT_GE(box.top, 0);
+    EXPECT_LE(box.left + box.width, layout.width);
+    EXPECT_LE(box.top + box.height, layout.height);
+    for (size_t k = 0; k < i; ++k) {
+      const Box& other = layout.boxes[k];
+      const bool apart = box.left + box.width <= other.left || other.left + other.width <= box.left ||
+                         box.top + box.height <= other.top || other.top + other.height <= box.top;
+      EXPECT_TRUE(apart) << box.node->name << " covers " << other.node->name;
+    }
+  }
+  for (const Edge& edge : layout.edges) {
+    for (size_t i = 1; i < edge.points.size(); ++i) {
+      EXPECT_LT(edge.points[i - 1].x, edge.points[i].x);
+    }
+  }
+}
+
+TEST(Layout, BoxesDoNotOverlapAndEdgesGoRight) {
+  ExpectGoodLayout(LayOut(*Small()));
+  ExpectGoodLayout(LayOut(*Large(60)));
+}
+
+TEST(Layout, SourcesStandNextToTheirReaders) {
+  const Layout layout = LayOut(*LoadText(std::string(kPolicies) + FileNode("a") + FileNode("b") +
+                                         JoinNode("j", "a", "a") + JoinNode("k", "j", "b")));
+  EXPECT_EQ(layout.boxes[1].node->name, "b");
+  EXPECT_EQ(layout.boxes[1].layer, 1u);
+}
+
+TEST(Layout, TwoHundredNodesTakeMilliseconds) {
+  const auto script = Large(200);
+  const auto begin = std::chrono::steady_clock::now();
+  ExpectGoodLayout(LayOut(*script));
+  const auto time = std::chrono::steady_clock::now() - begin;
+  EXPECT_LT(std::chrono::duration_cast<std::chrono::milliseconds>(time).count(), 1000);
+}
+
+TEST(Layout, EmptyScript) {
+  const Layout layout = LayOut(*LoadText("dependency_policies: {p: {is_default: true}}\n"));
+  EXPECT_TRUE(layout.boxes.empty());
+  EXPECT_GT(layout.width, 0);
+  EXPECT_GT(layout.height, 0);
+}
+
+TEST(Shortened, KeepsBothEnds) {
+  EXPECT_EQ(Shortened("abc", 3), "abc");
+  EXPECT_EQ(Shortened("abcdefg", 5), "ab\xe2\x80\xa6" "fg");
+  EXPECT_EQ(Shortened("\xc3\xa9\xc3\xa9\xc3\xa9", 3), "\xc3\xa9\xc3\xa9\xc3\xa9");
+}
+
+TEST(Svg, StandsAloneAndIsDeterministic) {
+  const std::string svg = *RenderSvg(*Small());
+  EXPECT_EQ(svg, *RenderSvg(*Small()));
+  EXPECT_EQ(svg.substr(0, 5), "<svg ");
+  EXPECT_NE(svg.find("data-node=\"j\""), std::string::npos);
+  EXPECT_NE(svg.find("box join manual"), std::string::npos);
+  EXPECT_NE(svg.find("edge lookup"), std::string::npos);
+  EXPECT_NE(svg.find("a &quot;b&quot; &lt;c&gt; &amp; {d|e}"), std::string::npos);
+  EXPECT_EQ(svg.find("a \"b\""), std::string::npos);
+  EXPECT_NE(svg.find("3 batches"), std::string::npos);
+}
+
+TEST(Dot, EscapesWhatRecordsWouldRead) {
+  const std::string dot = RenderDot(*Small());
+  EXPECT_NE(dot.find(R"(label="{a|creates\ table:\nt_a}")"), std::string::npos) << dot;
+  EXPECT_NE(dot.find(R"(out/\{run_id\|string\}/a\ very\ long)"), std::string::npos) << dot;
+  EXPECT_NE(dot.find(R"(tooltip="a \"b\" <c> & {d|e}")"), std::string::npos) << dot;
+  EXPECT_NE(dot.find(R"(|group:false,\ join:left}")"), std::string::npos) << dot;
+  EXPECT_NE(dot.find(R"("node b" -> "node j" [style=dashed)"), std::string::npos) << dot;
+  EXPECT_NE(dot.find("penwidth=6"), std::string::npos) << dot;
+}
+
+}  // namespace
+}  // namespace capi::diagram

@@ -1,0 +1,391 @@
+#include "capi/formats/csv_reader.h"
+
+#include <algorithm>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "arrow/record_batch.h"
+#include "capi/data/column.h"
+#include "capi/exec/ordered_pipeline.h"
+#include "capi/formats/csv_column_builder_internal.h"
+#include "capi/formats/csv_conversion_internal.h"
+#include "capi/formats/csv_head_internal.h"
+#include "capi/formats/csv_record_internal.h"
+#include "capi/formats/csv_tokenizer_internal.h"
+
+namespace capi::formats {
+
+namespace internal {
+
+namespace {
+
+/// Text that is looked at in one step: small enough for the second-level cache together with the
+/// cells and values made of it.
+constexpr int64_t kWindowBytes = 128 << 10;
+/// Bytes of text in a batch before the next chunk goes to another batch.
+constexpr int64_t kMaxBatchTextBytes = int64_t{256} << 20;
+
+/// A piece of a section, made of whole records.
+struct Block {
+  const DataSection* section = nullptr;
+  int64_t begin = 0;
+  int64_t end = 0;
+};
+
+/// What became of a block. The error, if any, comes behind the results.
+struct BlockResult {
+  std::vector<std::shared_ptr<void>> results;
+  Status status;
+  CsvReadStatistics statistics;
+  int64_t num_bytes = 0;
+};
+
+/// What is common to all blocks of a file. Immutable.
+struct FilePlan {
+  std::string_view text;
+  const CsvReadOptions* options = nullptr;
+  const std::function<Result<std::shared_ptr<void>>(CsvBatch)>* transform = nullptr;
+  std::vector<CsvConversion> conversions;
+  std::vector<data::Field> fields;
+  CsvHead head;
+  /// Rows that may be added to a batch at once, so that long default texts cannot overfill it.
+  int64_t max_rows_at_once = data::kMaxBatchRows;
+};
+
+/// Reads blocks of one section. Used by one thread at a time, block after block.
+class BlockReader {
+ public:
+  BlockReader(const FilePlan* plan, const DataSection* section)
+      : plan_(*plan),
+        section_(*section),
+        tokenizer_(plan->text, plan->options->separator, plan->head.num_cells, section->positions,
+                   std::clamp<int64_t>(plan->options->block_bytes, 16, kWindowBytes)) {
+    for (const CsvConversion& conversion : plan->conversions) {
+      builders_.push_back(CsvColumnBuilder::Make(&conversion));
+    }
+  }
+
+  const DataSection* section() const { return &section_; }
+
+  BlockResult Read(const Block& block) {
+    BlockResult result;
+    result.num_bytes = block.end - block.begin;
+    tokenizer_.Start(block.begin, block.end);
+    block_ = block;
+    batch_rows_ = 0;
+    const int64_t left_over_before = LeftOverCells();
+    result.status = ReadRecords(&result);
+    result.statistics.left_over_cells = LeftOverCells() - left_over_before;
+    return result;
+  }
+
+ private:
+  Status ReadRecords(BlockResult* result) {
+    CellChunk chunk;
+    while (tokenizer_.Next(&chunk)) {
+      for (int64_t row = 0; row < chunk.num_rows;) {
+        CAPI_RETURN_NOT_OK(FlushIfFull(chunk, result));
+        const int64_t n = std::min(
+            {chunk.num_rows - row, data::kMaxBatchRows - batch_rows_, plan_.max_rows_at_once});
+        CAPI_RETURN_NOT_OK(AppendRows(chunk, row, n, result));
+        row += n;
+      }
+      result->statistics.unclosed_quotes += chunk.num_unclosed;
+      if (chunk.num_unclosed > 0 && plan_.options->strict) {
+        return FailAfterFlush(UnclosedError(OffsetOf(chunk, chunk.num_rows - 1)), 1, result);
+      }
+      if (tokenizer_.fault() != CsvTokenizer::Fault::kNone) {
+        return FailAfterFlush(FaultError(), 0, result);
+      }
+    }
+    return Flush(result);
+  }
+
+  static int64_t RowOffset(const CellChunk& chunk, int64_t row) {
+    return static_cast<int64_t>(chunk.record_begins[row]);
+  }
+  int64_t OffsetOf(const CellChunk& chunk, int64_t row) const {
+    return chunk.base - plan_.text.data() + RowOffset(chunk, row);
+  }
+
+  /// Appends rows [from, from + n) of the chunk to the batch.
+  Status AppendRows(const CellChunk& chunk, int64_t from, int64_t n, BlockResult* result) {
+    if (batch_rows_ == 0) {
+      CAPI_RETURN_NOT_OK(BeginBatch(chunk, from));
+    }
+    // Only an earlier row makes a column's error count, so later columns stop before the worst row.
+    int64_t good_rows = n;
+    Status error;
+    size_t bad_column = 0;
+    for (size_t column = 0; column < builders_.size(); ++column) {
+      Status column_error;
+      const int64_t done = builders_[column]->Append(
+          chunk, chunk.column(static_cast<int64_t>(column)) + from, good_rows, &column_error);
+      if (done < good_rows) {
+        good_rows = done;
+        error = std::move(column_error);
+        bad_column = column;
+      }
+    }
+    batch_rows_ += good_rows;
+    result->statistics.records += good_rows;
+    if (good_rows == n) {
+      return Status::OK();
+    }
+    return FailAfterFlush(CellError(OffsetOf(chunk, from + good_rows), bad_column, error), 0,
+                          result);
+  }
+
+  Status BeginBatch(const CellChunk& chunk, int64_t row) {
+    batch_offset_ = OffsetOf(chunk, row);
+    // From the size of the first records; buffers grow when that was wrong.
+    const int64_t bytes_per_row = std::max<int64_t>(1, chunk.text_bytes / chunk.num_rows);
+    const int64_t rows = (block_.end - batch_offset_) / bytes_per_row;
+    const int64_t expected_rows =
+        std::clamp(rows + rows / 32 + 1, chunk.num_rows - row, data::kMaxBatchRows);
+    for (const auto& builder : builders_) {
+      CAPI_RETURN_NOT_OK(builder->Begin(expected_rows));
+    }
+    return Status::OK();
+  }
+
+  Status FlushIfFull(const CellChunk& chunk, BlockResult* result) {
+    int64_t text_bytes = chunk.text_bytes;
+    for (const auto& builder : builders_) {
+      text_bytes += builder->text_bytes();
+    }
+    return batch_rows_ == data::kMaxBatchRows || text_bytes > kMaxBatchTextBytes ? Flush(result)
+                                                                                 : Status::OK();
+  }
+
+  Status Flush(BlockResult* result) {
+    const int64_t num_rows = std::exchange(batch_rows_, 0);
+    if (num_rows == 0) {
+      return Status::OK();
+    }
+    std::vector<std::shared_ptr<arrow::Array>> columns;
+    for (const auto& builder : builders_) {
+      CAPI_ASSIGN_OR_RETURN(columns.emplace_back(), builder->Finish(num_rows));
+    }
+    CsvBatch batch;
+    batch.batch = data::MakeBatch(plan_.fields, std::move(columns), num_rows);
+    batch.text = plan_.text;
+    batch.first_offset = batch_offset_;
+    batch.separator = plan_.options->separator;
+    CAPI_ASSIGN_OR_RETURN(result->results.emplace_back(), (*plan_.transform)(std::move(batch)));
+    return Status::OK();
+  }
+
+  /// Rows before the error go their way first: an error they cause there is the smaller one.
+  /// The last rows_to_drop rows are among the bad ones.
+  Status FailAfterFlush(Status error, int64_t rows_to_drop, BlockResult* result) {
+    batch_rows_ -= rows_to_drop;
+    CAPI_RETURN_NOT_OK(Flush(result));
+    return error;
+  }
+
+  Status UnclosedError(int64_t offset) const {
+    RawRecord record;
+    NextRecord(plan_.text, plan_.options->separator, offset, &record);
+    return ErrorAt(*plan_.options, plan_.text, record.cells.back().begin, "csv_unclosed_quote",
+                   "a quoted cell is never closed");
+  }
+
+  Status FaultError() const {
+    const int64_t offset = tokenizer_.fault_offset();
+    if (tokenizer_.fault() == CsvTokenizer::Fault::kTooLong) {
+      return ErrorAt(*plan_.options, plan_.text, offset, "csv_record_too_long",
+                     "a record is too long (is a quote not closed?): more than " +
+                         std::to_string(kMaxRecordBytes) + " bytes");
+    }
+    RawRecord record;
+    NextRecord(plan_.text, plan_.options->separator, offset, &record);
+    return RaggedError(*plan_.options, plan_.text, record, plan_.head.num_cells);
+  }
+
+  Status CellError(int64_t offset, size_t column, const Status& why) const {
+    const ErrorInfo info = InfoOf(why);
+    if (info.kind != ErrorKind::kUser) {
+      return why;
+    }
+    RawRecord record;
+    NextRecord(plan_.text, plan_.options->separator, offset, &record);
+    const RawCell& cell = record.cells[static_cast<size_t>(section_.positions[column])];
+    const CsvColumn& description = plan_.conversions[column].column();
+    std::string message = "cannot read a cell as " +
+                          std::string(data::FieldTypeName(description.field.type)) + ": column \"" +
+                          description.field.name + "\"";
+    if (!description.header.empty() && description.header != description.field.name) {
+      message += " (header " + QuoteForMessage(description.header) + ")";
+    }
+    message += ", cell " + QuoteForMessage(CellText(plan_.text, cell));
+    if (!description.format.empty()) {
+      message += ", format \"" + description.format + "\"";
+    }
+    if (!description.default_text.empty()) {
+      message += ", default " + QuoteForMessage(description.default_text);
+    }
+    return ErrorAt(*plan_.options, plan_.text, cell.begin, info.error_class,
+                   message + ": " + why.message());
+  }
+
+  int64_t LeftOverCells() const {
+    int64_t sum = 0;
+    for (const auto& builder : builders_) {
+      sum += builder->left_over_cells();
+    }
+    return sum;
+  }
+
+  const FilePlan& plan_;
+  const DataSection& section_;
+  CsvTokenizer tokenizer_;
+  std::vector<std::unique_ptr<CsvColumnBuilder>> builders_;
+  Block block_;
+  int64_t batch_rows_ = 0;
+  int64_t batch_offset_ = 0;
+};
+
+/// Readers at rest, so that their scratch memory is reused. Thread-safe.
+class BlockReaderPool {
+ public:
+  explicit BlockReaderPool(const FilePlan* plan) : plan_(*plan) {}
+
+  BlockResult Read(const Block& block) {
+    std::unique_ptr<BlockReader> reader = Take(block.section);
+    BlockResult result = reader->Read(block);
+    const std::lock_guard lock(mutex_);
+    idle_.push_back(std::move(reader));
+    return result;
+  }
+
+ private:
+  std::unique_ptr<BlockReader> Take(const DataSection* section) {
+    {
+      const std::lock_guard lock(mutex_);
+      const auto found = std::find_if(idle_.begin(), idle_.end(), [section](const auto& reader) {
+        return reader->section() == section;
+      });
+      if (found != idle_.end()) {
+        std::unique_ptr<BlockReader> reader = std::move(*found);
+        idle_.erase(found);
+        return reader;
+      }
+    }
+    return std::make_unique<BlockReader>(&plan_, section);
+  }
+
+  const FilePlan& plan_;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<BlockReader>> idle_;
+};
+
+/// Cuts the sections into blocks at record ends.
+class BlockCutter {
+ public:
+  explicit BlockCutter(const FilePlan* plan) : plan_(*plan) {}
+
+  std::optional<Block> Next() {
+    if (section_ == plan_.head.sections.size()) {
+      return std::nullopt;
+    }
+    const DataSection& section = plan_.head.sections[section_];
+    const int64_t begin = std::max(at_, section.begin);
+    const std::string_view text = plan_.text.substr(0, static_cast<size_t>(section.end));
+    const int64_t block_bytes = std::max<int64_t>(1, plan_.options->block_bytes);
+    const int64_t end =
+        section.end - begin <= block_bytes
+            ? section.end
+            : FindRecordEnd(text, plan_.options->separator, begin, begin + block_bytes);
+    at_ = end;
+    if (end == section.end) {
+      ++section_;
+    }
+    return Block{&section, begin, end};
+  }
+
+ private:
+  const FilePlan& plan_;
+  size_t section_ = 0;
+  int64_t at_ = 0;
+};
+
+void MakeConversions(const CsvReadOptions& options, FilePlan* plan) {
+  constexpr int64_t kMaxDefaultBytesAtOnce = int64_t{64} << 20;
+  int64_t default_bytes = 1;
+  for (const CsvColumn& column : options.columns) {
+    plan->conversions.emplace_back(column, options.strict);
+    plan->fields.push_back(column.field);
+    if (column.field.type == data::FieldType::kString) {
+      default_bytes += static_cast<int64_t>(column.default_text.size());
+    }
+  }
+  plan->max_rows_at_once =
+      std::clamp<int64_t>(kMaxDefaultBytesAtOnce / default_bytes, 1, data::kMaxBatchRows);
+}
+
+}  // namespace
+
+}  // namespace internal
+
+int64_t CsvBatch::LineOf(int64_t row) const {
+  internal::RawRecord record;
+  record.end = first_offset;
+  for (int64_t i = 0; i <= row; ++i) {
+    internal::NextRecord(text, separator, record.end, &record);
+  }
+  return 1 + internal::CountNewlines(text.substr(0, static_cast<size_t>(record.begin)));
+}
+
+Status ReadCsv(const exec::Context& context, std::string_view text, const CsvReadOptions& options,
+               const std::function<Result<std::shared_ptr<void>>(CsvBatch)>& transform,
+               const std::function<Status(std::shared_ptr<void>)>& emit,
+               CsvReadStatistics* statistics) {
+  *statistics = {};
+  const auto file_bytes = static_cast<int64_t>(text.size());
+  internal::FilePlan plan;
+  plan.text = internal::TrimFileText(text);
+  plan.options = &options;
+  plan.transform = &transform;
+  internal::MakeConversions(options, &plan);
+  CAPI_ASSIGN_OR_RETURN(plan.head, internal::ReadHead(plan.text, options));
+  if (plan.head.unclosed_offset >= 0) {
+    statistics->unclosed_quotes = 1;
+    if (options.strict) {
+      return internal::ErrorAt(options, plan.text, plan.head.unclosed_offset, "csv_unclosed_quote",
+                               "a quoted cell is never closed");
+    }
+  }
+
+  internal::BlockCutter cutter(&plan);
+  internal::BlockReaderPool readers(&plan);
+  int64_t bytes_done = 0;
+  const auto add_progress = [&context, &bytes_done](int64_t bytes, int64_t records) {
+    bytes_done += bytes;
+    if (context.progress != nullptr) {
+      context.progress->work_done.fetch_add(bytes, std::memory_order_relaxed);
+      context.progress->rows_in.fetch_add(records, std::memory_order_relaxed);
+    }
+  };
+  CAPI_RETURN_NOT_OK((exec::OrderedPipeline<internal::Block, internal::BlockResult>(
+      context.pool, context.cancel, 0,
+      [&cutter]() -> Result<std::optional<internal::Block>> { return cutter.Next(); },
+      [&readers](internal::Block block) -> Result<internal::BlockResult> {
+        return readers.Read(block);
+      },
+      [&](internal::BlockResult block) -> Status {
+        for (std::shared_ptr<void>& result : block.results) {
+          CAPI_RETURN_NOT_OK(emit(std::move(result)));
+        }
+        statistics->records += block.statistics.records;
+        statistics->unclosed_quotes += block.statistics.unclosed_quotes;
+        statistics->left_over_cells += block.statistics.left_over_cells;
+        add_progress(block.num_bytes, block.statistics.records);
+        return block.status;
+      })));
+  add_progress(file_bytes - bytes_done, 0);  // what lies outside of the data
+  return Status::OK();
+}
+
+}  // namespace capi::formats

@@ -1,0 +1,65 @@
+#include "capi/store/writer/attempt_sink_internal.h"
+
+#include <cstring>
+#include <utility>
+
+namespace capi::store {
+
+AttemptSink::~AttemptSink() {
+  if (own_ == nullptr) return;
+  const uint64_t id = own_->id();
+  own_.reset();
+  files_->Remove(id, FileType::kContainer);
+}
+
+Status AttemptSink::Write(std::string_view bytes) {
+  const auto size = static_cast<int64_t>(bytes.size());
+  if (own_ == nullptr && position_ + size <= kSharedAttemptBytes) {
+    if (size > 0) std::memcpy(memory_.Extend(size), bytes.data(), bytes.size());
+    position_ += size;
+    return Status::OK();
+  }
+  if (own_ == nullptr) {
+    CAPI_ASSIGN_OR_RETURN(own_, files_->NewFile(FileType::kContainer));
+    CAPI_RETURN_NOT_OK(own_->Append(memory_.view()));
+    memory_ = BlockBytes();
+  }
+  CAPI_RETURN_NOT_OK(own_->Append(bytes));
+  position_ += size;
+  return Status::OK();
+}
+
+Status AttemptSink::Align() {
+  static constexpr char kZeros[kAlignment] = {};
+  return Write({kZeros, static_cast<size_t>(AlignUp(position_) - position_)});
+}
+
+Result<std::unique_ptr<AttemptSink::Snapshot>> AttemptSink::TakeSnapshot() {
+  auto snapshot = std::make_unique<Snapshot>();
+  if (own_ == nullptr) {
+    snapshot->copy = memory_.view();
+    // Values are read in whole words and strings in whole steps, beyond the end of the last one.
+    snapshot->copy.append(static_cast<size_t>(kAlignment), '\0');
+    snapshot->mapping = std::make_shared<MemoryFile>(snapshot->copy);
+    snapshot->path = "(attempt in memory)";
+    return snapshot;
+  }
+  // A file's last bytes are in its write buffer until it is synced.
+  CAPI_RETURN_NOT_OK(own_->Align());
+  position_ = AlignUp(position_);
+  CAPI_RETURN_NOT_OK(own_->Sync());
+  CAPI_ASSIGN_OR_RETURN(snapshot->mapping,
+                        files_->Map(own_->id(), FileType::kContainer, own_->size()));
+  snapshot->path = own_->path();
+  snapshot->offset = static_cast<int64_t>(sizeof(FileHeader));
+  return snapshot;
+}
+
+Result<SegmentFiles::Placement> AttemptSink::Finish() {
+  if (own_ == nullptr) return files_->AppendShared(memory_.view());
+  const SegmentFiles::Placement placement{own_->id(), static_cast<int64_t>(sizeof(FileHeader))};
+  files_->Adopt(std::move(own_));
+  return placement;
+}
+
+}  // namespace capi::store
