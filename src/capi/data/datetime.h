@@ -6,7 +6,6 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "capi/data/types.h"
 
@@ -14,11 +13,11 @@ namespace capi::data {
 
 /// A moment with an optional zone, as expressions see it.
 struct Instant {
-  int64_t seconds = 0;  ///< since 1970 UTC, floored
-  int32_t nanos = 0;    ///< 0 .. 999,999,999
-  int32_t offset = 0;   ///< seconds east of UTC
-  bool has_zone = false;       ///< false: UTC, printed as "UTC" / "+0000"
-  std::string zone_name;       ///< "" = none (the offset is printed instead)
+  int64_t seconds = 0;    ///< since 1970 UTC, floored
+  int32_t nanos = 0;      ///< 0 .. 999,999,999
+  int32_t offset = 0;     ///< seconds east of UTC
+  bool has_zone = false;  ///< false: UTC, printed as "UTC" / "+0000"
+  std::string zone_name;  ///< "" = none (the offset is printed instead)
 
   static Instant FromMillis(int64_t millis);
   static Instant FromWide(const WideDatetime& wide);
@@ -32,15 +31,17 @@ struct Instant {
 int64_t DaysFromCivil(int64_t year, int64_t month, int64_t day);
 void CivilFromDays(int64_t days, int64_t* year, int* month, int* day);
 
-/// A compiled layout such as "2006-01-02 15:04:05". Immutable, thread-safe.
+/// A compiled layout such as "2006-01-02 15:04:05". Immutable, thread-safe. A default-constructed
+/// one is the empty layout.
 class TimeLayout {
  public:
+  TimeLayout();
   static TimeLayout Compile(std::string_view layout);
 
   /// Parses the whole text. Error class "bad_time_text".
   Result<Instant> Parse(std::string_view text) const;
-  /// Fast path: fixed-width all-digit layouts (such as "2006-01-02 15:04:05" and with ".000", "T", no
-  /// zone) straight to milliseconds. False: use Parse (also for text that is wrong).
+  /// Fast path: fixed-width all-digit layouts (such as "2006-01-02 15:04:05" and with ".000", "T",
+  /// no zone) straight to milliseconds. False: use Parse (also for text that is wrong).
   bool TryParseMillis(const char* begin, const char* end, int64_t* millis) const;
   void Format(const Instant& instant, std::string* out) const;
   /// Fast path of Format for UTC milliseconds; appends. Falls back to Format by itself.
@@ -48,10 +49,9 @@ class TimeLayout {
   const std::string& text() const { return text_; }
 
  private:
-  struct Piece;
+  struct Program;
   std::string text_;
-  std::shared_ptr<const std::vector<Piece>> pieces_;
-  uint8_t fast_ = 0;  // 0 = no fast path; else the shape of the fixed-width layout
+  std::shared_ptr<const Program> program_;
 };
 
 /// Layout of `string(datetime)`: "2006-01-02 15:04:05.999999999 -0700 MST".

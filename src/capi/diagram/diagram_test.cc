@@ -26,15 +26,17 @@ std::shared_ptr<const script::Script> LoadText(const std::string& text) {
 constexpr char kPolicies[] = "dependency_policies: {p: {is_default: true}}\nnodes:\n";
 
 std::string FileNode(const std::string& name) {
-  return "  \"" + name + "\":\n    type: file_table\n    desc: 'a \"b\" <c> & {d|e}'\n"
-         "    r: {urls: [in/a.csv, b], columns: {c: {col_type: int}}}\n    w: {name: t_" + name +
-         ", fields: {k: {expression: r.c, type: int}}, indexes: {idx_to_check_uniq_" + name +
+  return "  \"" + name +
+         "\":\n    type: file_table\n    desc: 'a \"b\" <c> & {d|e}'\n"
+         "    r: {urls: [in/a.csv, b], columns: {c: {col_type: int}}}\n    w: {name: t_" +
+         name + ", fields: {k: {expression: r.c, type: int}}, indexes: {idx_to_check_uniq_" + name +
          ": unique(k)}}\n";
 }
 
 std::string JoinNode(const std::string& name, const std::string& left, const std::string& right) {
-  return "  " + name + ":\n    type: table_lookup_table\n    start_policy: manual\n    r: {table: t_" +
-         left + ", expected_batches_total: 3}\n    l: {index_name: idx_to_check_uniq_" + right +
+  return "  " + name +
+         ":\n    type: table_lookup_table\n    start_policy: manual\n    r: {table: t_" + left +
+         ", expected_batches_total: 3}\n    l: {index_name: idx_to_check_uniq_" + right +
          ", join_on: r.k, join_type: left}\n    w: {name: t_" + name +
          ", fields: {k: {expression: r.k, type: int}}, indexes: {idx_to_check_uniq_" + name +
          ": unique(k)}}\n";
@@ -42,7 +44,8 @@ std::string JoinNode(const std::string& name, const std::string& left, const std
 
 std::string OutNode(const std::string& name, const std::string& table) {
   return "  " + name + ":\n    type: table_file\n    r: {table: t_" + table +
-         "}\n    w: {url_template: 'out/{run_id}/a very long name of a file that does not fit.csv', "
+         "}\n    w: {url_template: 'out/{run_id}/a very long name of a file that does not "
+         "fit.csv', "
          "columns: [{name: k, type: int, expression: r.k, csv: {header: k, format: '%d'}}]}\n";
 }
 
@@ -72,7 +75,8 @@ void ExpectGoodLayout(const Layout& layout) {
     EXPECT_LE(box.top + box.height, layout.height);
     for (size_t k = 0; k < i; ++k) {
       const Box& other = layout.boxes[k];
-      const bool apart = box.left + box.width <= other.left || other.left + other.width <= box.left ||
+      const bool apart = box.left + box.width <= other.left ||
+                         other.left + other.width <= box.left ||
                          box.top + box.height <= other.top || other.top + other.height <= box.top;
       EXPECT_TRUE(apart) << box.node->name << " covers " << other.node->name;
     }
@@ -85,13 +89,15 @@ void ExpectGoodLayout(const Layout& layout) {
 }
 
 TEST(Layout, BoxesDoNotOverlapAndEdgesGoRight) {
-  ExpectGoodLayout(LayOut(*Small()));
-  ExpectGoodLayout(LayOut(*Large(60)));
+  for (const auto& script : {Small(), Large(60)}) {
+    ExpectGoodLayout(LayOut(*script));
+  }
 }
 
 TEST(Layout, SourcesStandNextToTheirReaders) {
-  const Layout layout = LayOut(*LoadText(std::string(kPolicies) + FileNode("a") + FileNode("b") +
-                                         JoinNode("j", "a", "a") + JoinNode("k", "j", "b")));
+  const auto script = LoadText(std::string(kPolicies) + FileNode("a") + FileNode("b") +
+                               JoinNode("j", "a", "a") + JoinNode("k", "j", "b"));
+  const Layout layout = LayOut(*script);
   EXPECT_EQ(layout.boxes[1].node->name, "b");
   EXPECT_EQ(layout.boxes[1].layer, 1u);
 }
@@ -109,12 +115,6 @@ TEST(Layout, EmptyScript) {
   EXPECT_TRUE(layout.boxes.empty());
   EXPECT_GT(layout.width, 0);
   EXPECT_GT(layout.height, 0);
-}
-
-TEST(Shortened, KeepsBothEnds) {
-  EXPECT_EQ(Shortened("abc", 3), "abc");
-  EXPECT_EQ(Shortened("abcdefg", 5), "ab\xe2\x80\xa6" "fg");
-  EXPECT_EQ(Shortened("\xc3\xa9\xc3\xa9\xc3\xa9", 3), "\xc3\xa9\xc3\xa9\xc3\xa9");
 }
 
 TEST(Svg, StandsAloneAndIsDeterministic) {

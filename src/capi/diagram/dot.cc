@@ -51,8 +51,8 @@ std::string RecordText(std::string_view text) {
 }
 
 std::string JoinText(const script::Lookup& lookup) {
-  return std::string("group:") + (lookup.group ? "true" : "false") + ", join:" +
-         (lookup.join_type == script::JoinType::kLeft ? "left" : "inner");
+  return std::string("group:") + (lookup.group ? "true" : "false") +
+         ", join:" + (lookup.join_type == script::JoinType::kLeft ? "left" : "inner");
 }
 
 std::string NodeId(const std::string& name) { return Quoted("node " + name); }
@@ -80,8 +80,8 @@ void AppendFiles(const script::Node& node, std::string* dot) {
   }
   if (node.file_writer) {
     const std::string id = Quoted("target of " + node.name);
-    *dot += "  " + id + " [shape=note, fontsize=20, label=" +
-            Quoted(node.file_writer->url_template) + "];\n";
+    *dot += "  " + id +
+            " [shape=note, fontsize=20, label=" + Quoted(node.file_writer->url_template) + "];\n";
     *dot += "  " + NodeId(node.name) + " -> " + id + " [style=dotted];\n";
   }
 }
@@ -105,7 +105,8 @@ void AppendEdges(const script::Node& node, std::string* dot) {
 
 std::string RenderDot(const script::Script& script) {
   std::string dot =
-      "digraph script {\n  rankdir=\"TD\";\n  graph [fontname=\"Helvetica\", splines=true, pad=0.5, "
+      "digraph script {\n  rankdir=\"TD\";\n  graph [fontname=\"Helvetica\", splines=true, "
+      "pad=0.5, "
       "ranksep=0.5, nodesep=0.5];\n  node [fontname=\"Helvetica\"];\n  edge "
       "[fontname=\"Helvetica\"];\n";
   const std::vector<const script::Node*> nodes = script.TopologicalOrder();

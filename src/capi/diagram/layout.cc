@@ -18,6 +18,7 @@ constexpr double kLayerGap = 64;
 constexpr double kMargin = 20;
 constexpr double kTextMargin = 14;
 constexpr double kNameSize = 14;
+constexpr double kBoldFactor = 1.16;
 constexpr double kDetailSize = 11;
 constexpr size_t kLongestLine = 36;
 constexpr int kSweeps = 12;
@@ -131,8 +132,8 @@ class LayerPlacer {
     }
   }
 
-  /// Moves the items of each layer towards their neighbours on one side: the nearest positions (least
-  /// squares) that keep order and gaps, found by merging blocks that push each other.
+  /// Moves the items of each layer towards their neighbours on one side: the nearest positions
+  /// (least squares) that keep order and gaps, found by merging blocks that push each other.
   void Align(bool by_left) {
     for (size_t step = 0; step < layers_.size(); ++step) {
       const std::vector<size_t>& layer = layers_[by_left ? step : layers_.size() - 1 - step];
@@ -227,10 +228,20 @@ class LayerPlacer {
   std::vector<std::vector<size_t>> chains_;  // [edge]: passing items
 };
 
+/// The last part of an address.
+std::string FileName(const std::string& url) { return url.substr(url.find_last_of('/') + 1); }
+
+std::string ReadAction(const script::FileReader& reader) {
+  const std::string first = "read " + FileName(reader.urls[0]);
+  return reader.urls.size() == 1
+             ? first
+             : first + " and " + std::to_string(reader.urls.size() - 1) + " more";
+}
+
 std::string Action(const script::Node& node) {
   switch (node.type) {
     case script::NodeType::kFileTable:
-      return "read " + script::DescribeInput(node);
+      return ReadAction(*node.file_reader);
     case script::NodeType::kTableTable:
       return "transform";
     case script::NodeType::kTableLookupTable:
@@ -238,7 +249,7 @@ std::string Action(const script::Node& node) {
                                                                            : "inner join") +
              (node.lookup->group ? ", grouped" : "");
     case script::NodeType::kTableFile:
-      return "write file";
+      return node.file_writer->format == script::FileFormat::kCsv ? "write CSV" : "write Parquet";
     case script::NodeType::kDistinctTable:
       return "distinct rows";
     case script::NodeType::kCustomTable:
@@ -253,12 +264,12 @@ Box MakeBox(const script::Node& node) {
   box.node = &node;
   box.height = kBoxHeight;
   std::string action = Action(node);
-  if (node.num_batches() > 1) {
+  if (node.table_reader && node.num_batches() > 1) {
     action += ", " + std::to_string(node.num_batches()) + " batches";
   }
-  box.lines = {Shortened(node.name, kLongestLine), Shortened(action, kLongestLine),
-               Shortened(script::DescribeOutput(node), kLongestLine)};
-  box.width = TextWidth(box.lines[0], kNameSize) * 1.08;  // bold
+  box.lines = {script::Shortened(node.name, kLongestLine), script::Shortened(action, kLongestLine),
+               script::Shortened(FileName(script::DescribeOutput(node)), kLongestLine)};
+  box.width = TextWidth(box.lines[0], kNameSize) * kBoldFactor;
   box.width = std::max({box.width, TextWidth(box.lines[1], kDetailSize),
                         TextWidth("\xe2\x86\x92 " + box.lines[2], kDetailSize)});
   box.width += 2 * kTextMargin;
@@ -278,21 +289,6 @@ double TextWidth(const std::string& text, double font_size) {
     width += narrow ? 0.36 : wide ? 0.9 : 0.6;
   }
   return width * font_size;
-}
-
-std::string Shortened(const std::string& text, size_t most) {
-  std::vector<size_t> begins;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (!IsContinuation(text[i])) {
-      begins.push_back(i);
-    }
-  }
-  if (begins.size() <= most) {
-    return text;
-  }
-  const size_t head = most / 2;
-  const size_t tail = most - head - 1;
-  return text.substr(0, begins[head]) + "\xe2\x80\xa6" + text.substr(begins[begins.size() - tail]);
 }
 
 Layout LayOut(const script::Script& script) {

@@ -45,7 +45,5 @@ Layout LayOut(const script::Script& script);
 
 /// Width of a text on screen, estimated.
 double TextWidth(const std::string& text, double font_size);
-/// At most `most` characters, the middle replaced by an ellipsis.
-std::string Shortened(const std::string& text, size_t most);
 
 }  // namespace capi::diagram

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "capi/diagram/layout.h"
+#include "capi/script/print.h"
 
 namespace capi::diagram {
 
@@ -91,10 +92,11 @@ std::string StyleSheet() {
   }
   return "<style>text{font-family:system-ui,-apple-system,'Segoe UI',Roboto,Helvetica,Arial,"
          "sans-serif;fill:#1f2733}.name{font-size:14px;font-weight:600}.detail{font-size:11px;"
-         "fill:#5b6675}.edge{fill:none;stroke:#8793a3;stroke-width:1.6}.lookup{stroke-dasharray:5 4}"
+         "fill:#5b6675}.edge{fill:none;stroke:#8793a3;stroke-width:1.6}.lookup{stroke-dasharray:5 "
+         "4}"
          ".tip{fill:#8793a3}.box{stroke-width:1.4}.manual{stroke-width:3.5}" +
-         light + "@media (prefers-color-scheme:dark){text{fill:#e8edf4}.detail{fill:#a9b4c2}" + dark +
-         "}</style>\n";
+         light + "@media (prefers-color-scheme:dark){text{fill:#e8edf4}.detail{fill:#a9b4c2}" +
+         dark + "}</style>\n";
 }
 
 /// A curve through the points that leaves and enters horizontally.
@@ -132,7 +134,10 @@ void AppendBox(const Box& box, std::string* svg) {
             "\" y=\"" + Number(box.top + down) + "\">" + Escaped(line) + "</text>";
   };
   *svg += "<g data-node=\"" + Escaped(node.name) + "\"><title>" + Escaped(node.name) + " (" +
-          std::string(script::NodeTypeName(node.type)) + (node.manual ? ", manual start" : "") + ")";
+          std::string(script::NodeTypeName(node.type)) + (node.manual ? ", manual start" : "") +
+          ")";
+  *svg += "\n" + Escaped(script::DescribeInput(node)) + " \xe2\x86\x92 " +
+          Escaped(script::DescribeOutput(node));
   *svg += node.description.empty() ? std::string() : "\n" + Escaped(node.description);
   *svg += "</title><rect class=\"box " + std::string(StyleOf(node.type).name) +
           (node.manual ? " manual" : "") + "\" x=\"" + Number(box.left) + "\" y=\"" +

@@ -245,8 +245,8 @@ class DecimalStates {
   int128& wide(int64_t group) { return wide_[group]; }
   BigDecimal& big(int64_t group) { return big_[group]; }
 
-  /// Brings states and values to one scale, so that a value counts *factor times its unscaled number. False:
-  /// only big integers can do it (then the states are big).
+  /// Brings states and values to one scale, so that a value counts *factor times its unscaled
+  /// number. False: only big integers can do it (then the states are big).
   bool Align(const Vector& values, int64_t* factor) {
     if (is_big_) return false;
     if (values.form == Form::kBigDecimal || values.scale - scale_ > kMaxShift ||
@@ -379,8 +379,7 @@ class DecimalSum final : public Accumulator {
       int128 value;
       int128& sum = sums_.wide(block.groups[i]);
       int128 next;
-      if (!ScaledAt(block.values, i, factor, &value) ||
-          __builtin_add_overflow(sum, value, &next)) {
+      if (!ScaledAt(block.values, i, factor, &value) || __builtin_add_overflow(sum, value, &next)) {
         sums_.GoBig();
         return i;
       }
@@ -538,8 +537,8 @@ std::unique_ptr<Accumulator> MakeExtreme(ValueType type, bool is_min) {
       return std::make_unique<StringExtreme>(is_min);
     default:
       return std::make_unique<NumberExtreme<int64_t>>(
-          is_min, is_min ? std::numeric_limits<int64_t>::max()
-                         : std::numeric_limits<int64_t>::min());
+          is_min,
+          is_min ? std::numeric_limits<int64_t>::max() : std::numeric_limits<int64_t>::min());
   }
 }
 

@@ -166,8 +166,7 @@ TEST(Aggregator, ErrorNamesTheSmallestRowAndTheArgumentFirst) {
   EXPECT_EQ(Aggregate("sum_if(1 / r.i, int(r.s) > 0)", columns, kGroups, 3),
             "bad_number_text row 1");
   // The argument is evaluated for every row, also when the condition is false.
-  EXPECT_EQ(Aggregate("sum_if(1 / r.i, r.i != 0)", columns, kGroups, 3),
-            "division_by_zero row 2");
+  EXPECT_EQ(Aggregate("sum_if(1 / r.i, r.i != 0)", columns, kGroups, 3), "division_by_zero row 2");
   EXPECT_EQ(Aggregate("sum_if(int.iif(r.i == 0, 0, 1 / r.i), r.i != 0)", columns, kGroups, 3),
             "2,0,1");
 }
@@ -207,11 +206,10 @@ TEST(Aggregator, CallsDoNotMatter) {
                                             {"f", test::Floats(floats)},
                                             {"d", test::Decimals(ints)},
                                             {"s", test::Strings(strings)}};
-  for (const char* text :
-       {"count()", "sum(r.i)", "sum(r.f)", "sum(r.d)", "avg(r.i)", "avg(r.f)", "avg(r.d)",
-        "min(r.i)", "max(r.f)", "min(r.d)", "max(r.s)", "string_agg(r.s, \",\")",
-        "sum_if(r.d, r.i > 0)", "max_if(r.d, r.i < 0)", "min_if(r.i, r.f > 1.0)",
-        "avg_if(r.f, r.i > 500)", "sum(r.d / 3)"}) {
+  for (const char* text : {"count()", "sum(r.i)", "sum(r.f)", "sum(r.d)", "avg(r.i)", "avg(r.f)",
+                           "avg(r.d)", "min(r.i)", "max(r.f)", "min(r.d)", "max(r.s)",
+                           "string_agg(r.s, \",\")", "sum_if(r.d, r.i > 0)", "max_if(r.d, r.i < 0)",
+                           "min_if(r.i, r.f > 1.0)", "avg_if(r.f, r.i > 500)", "sum(r.d / 3)"}) {
     const std::string expected = Aggregate(text, columns, groups, group + 1);
     const auto aggregator = MakeAggregator(text, columns);
     aggregator->Begin(group + 1);

@@ -49,8 +49,8 @@ Result<std::vector<Column>> ColumnsOf(const std::vector<std::vector<NamedValue>>
                          "variable has no value in a row: " + NameOf(column.variable));
       }
       if (TypeOfValue(named->value) != column.type) {
-        return UserError("type_mismatch", "variable has values of different types: " +
-                                              NameOf(column.variable));
+        return UserError("type_mismatch",
+                         "variable has values of different types: " + NameOf(column.variable));
       }
       column.values.push_back(Plain(named->value));
     }
@@ -102,8 +102,8 @@ Result<data::Value> EvaluateOnce(std::string_view text, ContextKind context,
     CAPI_RETURN_NOT_OK(result.error);
     return ValueAt(aggregator.Results(&scratch), 0);
   }
-  CAPI_ASSIGN_OR_RETURN(auto program, Program::Make(expression, {&expression->root()}, inputs,
-                                                    environment.now));
+  CAPI_ASSIGN_OR_RETURN(auto program,
+                        Program::Make(expression, {&expression->root()}, inputs, environment.now));
   Machine machine(std::move(program));
   SetInputs(columns, &scratch, machine.inputs());
   std::vector<Vector> results;

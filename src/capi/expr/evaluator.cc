@@ -64,8 +64,7 @@ class ColumnEvaluator final : public Evaluator {
     const Status status = machine_.SetColumns(columns, n);
     if (!status.ok()) return Failed(status, -1);
     Outcome outcome;
-    outcome.values =
-        columns[input]->length() == n ? columns[input] : columns[input]->Slice(0, n);
+    outcome.values = columns[input]->length() == n ? columns[input] : columns[input]->Slice(0, n);
     if (outcome.values->type_id() == arrow::Type::DECIMAL128) {
       auto stored = data::ToStored(outcome.values);
       if (!stored.ok()) return Failed(stored.status(), -1);
@@ -140,8 +139,8 @@ class ColumnEvaluator final : public Evaluator {
 Result<std::unique_ptr<Evaluator>> Evaluator::Make(std::shared_ptr<const Expression> expression,
                                                    std::vector<Variable> inputs,
                                                    const Environment& environment) {
-  CAPI_ASSIGN_OR_RETURN(auto program, Program::Make(expression, {&expression->root()}, inputs,
-                                                    environment.now));
+  CAPI_ASSIGN_OR_RETURN(auto program,
+                        Program::Make(expression, {&expression->root()}, inputs, environment.now));
   return std::make_unique<ColumnEvaluator>(std::move(expression), std::move(program));
 }
 

@@ -29,8 +29,8 @@ struct Outcome {
   int64_t error_row = -1;
 };
 
-/// Evaluates one expression over columns. Holds scratch buffers: one evaluator per thread at a time (make
-/// copies with Clone, cheap). The expression is shared.
+/// Evaluates one expression over columns. Holds scratch buffers: one evaluator per thread at a time
+/// (make copies with Clone, cheap). The expression is shared.
 class Evaluator {
  public:
   /// inputs[i] names columns[i] of Evaluate; every variable of the expression must be among them.
@@ -40,11 +40,11 @@ class Evaluator {
                                                  const Environment& environment);
   virtual ~Evaluator() = default;
   virtual std::unique_ptr<Evaluator> Clone() const = 0;
-  /// columns not used by the expression may be null pointers. Decimal results are NOT converted to two
-  /// decimals in kCond/kGroup contexts unless `store` is true; with store = true the result is what a
-  /// table holds: decimals rounded half away from zero to hundredths (beyond 38 digits: an error of
-  /// that row), other types unchanged. store must be true when the result is a decimal that leaves as
-  /// a column. n >= 0.
+  /// columns not used by the expression may be null pointers. Decimal results are NOT converted to
+  /// two decimals in kCond/kGroup contexts unless `store` is true; with store = true the result is
+  /// what a table holds: decimals rounded half away from zero to hundredths (beyond 38 digits: an
+  /// error of that row), other types unchanged. store must be true when the result is a decimal
+  /// that leaves as a column. n >= 0.
   virtual Outcome Evaluate(const std::vector<std::shared_ptr<arrow::Array>>& columns, int64_t n,
                            bool store = true) = 0;
   /// For boolean expressions: appends the indexes of true rows, ascending, to *selected.
@@ -66,12 +66,13 @@ class Aggregator {
   virtual std::unique_ptr<Aggregator> Clone() const = 0;
   /// Forgets all and prepares num_groups groups.
   virtual void Begin(int64_t num_groups) = 0;
-  /// Feeds n rows; group_of_row[i] in [0, num_groups), non-decreasing within the call and over calls.
-  /// Floats are summed in the order given. Outcome.values is null; error_row is an index into this call.
+  /// Feeds n rows; group_of_row[i] in [0, num_groups), non-decreasing within the call and over
+  /// calls. Floats are summed in the order given. Outcome.values is null; error_row is an index
+  /// into this call.
   virtual Outcome Update(const std::vector<std::shared_ptr<arrow::Array>>& columns, int64_t n,
                          const int32_t* group_of_row) = 0;
-  /// One value per group, as a table holds it. Groups never fed yield the zero value of the type; groups
-  /// fed but with no row accepted by an _if condition yield what spec/expressions.md 8 says.
+  /// One value per group, as a table holds it. Groups never fed yield the zero value of the type;
+  /// groups fed but with no row accepted by an _if condition yield what spec/expressions.md 8 says.
   virtual Result<std::shared_ptr<arrow::Array>> Finish() = 0;
 };
 
@@ -80,7 +81,8 @@ struct NamedValue {
   Variable variable;
   data::Value value;
 };
-/// Compiles against the types of the values and evaluates once. `rows` (kGroup) may hold several rows.
+/// Compiles against the types of the values and evaluates once. `rows` (kGroup) may hold several
+/// rows.
 Result<data::Value> EvaluateOnce(std::string_view text, ContextKind context,
                                  const std::vector<std::vector<NamedValue>>& rows,
                                  std::optional<data::FieldType> declared,

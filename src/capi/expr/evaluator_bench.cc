@@ -45,19 +45,18 @@ const std::vector<NamedColumn>& Columns() {
     std::vector<std::string> dictionary = RandomTexts(10, 12);
     dictionary.resize(100);
     std::vector<int64_t> positive = RandomInts(1, 1000, 13);
-    return std::vector<NamedColumn>{
-        {"a", test::Ints(RandomInts(-1000000, 1000000, 3))},
-        {"b", test::Ints(RandomInts(-1000000, 1000000, 4))},
-        {"c", test::Ints(positive)},
-        {"t", test::Millis(RandomInts(0, 2000000000000, 5))},
-        {"u", test::Millis(RandomInts(0, 2000000000000, 6))},
-        {"d", test::Decimals(RandomInts(-10000000, 10000000, 7))},
-        {"e", test::Decimals(RandomInts(1, 10000000, 8))},
-        {"f", test::Floats(floats)},
-        {"s", test::Strings(left)},
-        {"v", test::Strings(right)},
-        {"n", test::Strings(numbers)},
-        {"k", test::Dictionary(dictionary, codes)}};
+    return std::vector<NamedColumn>{{"a", test::Ints(RandomInts(-1000000, 1000000, 3))},
+                                    {"b", test::Ints(RandomInts(-1000000, 1000000, 4))},
+                                    {"c", test::Ints(positive)},
+                                    {"t", test::Millis(RandomInts(0, 2000000000000, 5))},
+                                    {"u", test::Millis(RandomInts(0, 2000000000000, 6))},
+                                    {"d", test::Decimals(RandomInts(-10000000, 10000000, 7))},
+                                    {"e", test::Decimals(RandomInts(1, 10000000, 8))},
+                                    {"f", test::Floats(floats)},
+                                    {"s", test::Strings(left)},
+                                    {"v", test::Strings(right)},
+                                    {"n", test::Strings(numbers)},
+                                    {"k", test::Dictionary(dictionary, codes)}};
   }();
   return kColumns;
 }
@@ -79,8 +78,7 @@ void BM_Evaluate(benchmark::State& state, const char* text, ContextKind context)
   }
   state.SetItemsProcessed(state.iterations() * kRows);
 }
-#define CAPI_EVALUATE(name, text) \
-  BENCHMARK_CAPTURE(BM_Evaluate, name, text, ContextKind::kField)
+#define CAPI_EVALUATE(name, text) BENCHMARK_CAPTURE(BM_Evaluate, name, text, ContextKind::kField)
 // The five targets.
 CAPI_EVALUATE(int_add_multiply, "r.a * r.b + r.c");
 CAPI_EVALUATE(datetime_compare, "r.t < r.u");
@@ -112,8 +110,7 @@ BENCHMARK_CAPTURE(BM_Evaluate, quotient_compare, "r.d / r.e > 1.5", ContextKind:
 
 void BM_Filter(benchmark::State& state, const char* text) {
   const std::vector<NamedColumn>& columns = Columns();
-  const auto expression =
-      test::CompileOver(text, columns, ContextKind::kCond).ValueOrDie();
+  const auto expression = test::CompileOver(text, columns, ContextKind::kCond).ValueOrDie();
   const auto evaluator =
       Evaluator::Make(expression, test::VariablesOf(columns), Environment()).ValueOrDie();
   const std::vector<test::Column> arrays = test::ArraysOf(columns);
@@ -129,8 +126,7 @@ BENCHMARK_CAPTURE(BM_Filter, sparse_then_text, "r.a > 990000 && r.s != r.v");
 
 void BM_Aggregate(benchmark::State& state, const char* text) {
   const std::vector<NamedColumn>& columns = Columns();
-  const auto expression =
-      test::CompileOver(text, columns, ContextKind::kGroup).ValueOrDie();
+  const auto expression = test::CompileOver(text, columns, ContextKind::kGroup).ValueOrDie();
   const auto aggregator =
       Aggregator::Make(expression, test::VariablesOf(columns), Environment()).ValueOrDie();
   const std::vector<test::Column> arrays = test::ArraysOf(columns);
@@ -143,8 +139,7 @@ void BM_Aggregate(benchmark::State& state, const char* text) {
   }
   state.SetItemsProcessed(state.iterations() * kRows);
 }
-#define CAPI_AGGREGATE(name, text) \
-  BENCHMARK_CAPTURE(BM_Aggregate, name, text)->Arg(4)->Arg(kRows)
+#define CAPI_AGGREGATE(name, text) BENCHMARK_CAPTURE(BM_Aggregate, name, text)->Arg(4)->Arg(kRows)
 CAPI_AGGREGATE(count, "count()");
 CAPI_AGGREGATE(sum_decimal, "sum(r.d)");
 CAPI_AGGREGATE(min_decimal, "min(r.d)");
@@ -155,8 +150,7 @@ CAPI_AGGREGATE(sum_product, "sum(r.d * r.c)");
 
 void BM_Finish(benchmark::State& state) {
   const std::vector<NamedColumn>& columns = Columns();
-  const auto expression =
-      test::CompileOver("avg(r.d)", columns, ContextKind::kGroup).ValueOrDie();
+  const auto expression = test::CompileOver("avg(r.d)", columns, ContextKind::kGroup).ValueOrDie();
   const auto aggregator =
       Aggregator::Make(expression, test::VariablesOf(columns), Environment()).ValueOrDie();
   std::vector<int32_t> groups(kRows);

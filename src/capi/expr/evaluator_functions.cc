@@ -77,9 +77,9 @@ bool TryShortestDecimal(double value, int64_t* mantissa, int8_t* scale) {
   }
   if (!std::isfinite(value)) return false;
   std::array<char, 32> text;
-  const char* const end = std::to_chars(text.data(), text.data() + text.size(), value,
-                                        std::chars_format::scientific)
-                              .ptr;
+  const char* const end =
+      std::to_chars(text.data(), text.data() + text.size(), value, std::chars_format::scientific)
+          .ptr;
   int64_t number = 0;
   int decimals = 0;
   bool after_point = false;
@@ -132,9 +132,8 @@ class DatetimeBuilder {
     (*instants_)[size_++] = std::move(instant);
   }
   Vector Finish() const {
-    return instants_ != nullptr
-               ? Made(ValueType::kDatetime, Form::kInstant, instants_->data())
-               : Made(ValueType::kDatetime, Form::kInt64, millis_);
+    return instants_ != nullptr ? Made(ValueType::kDatetime, Form::kInstant, instants_->data())
+                                : Made(ValueType::kDatetime, Form::kInt64, millis_);
   }
 
  private:
@@ -159,10 +158,7 @@ struct Texts {
 class TextBuilder {
  public:
   TextBuilder(int64_t n, Scratch* scratch)
-      : n_(n),
-        scratch_(scratch),
-        text_(&scratch->NewText()),
-        ends_(scratch->Allocate<size_t>(n)) {}
+      : n_(n), scratch_(scratch), text_(&scratch->NewText()), ends_(scratch->Allocate<size_t>(n)) {}
   std::string* text() { return text_; }
   void EndRow() { ends_[size_++] = text_->size(); }
   Vector Finish() const { return kernels::SplitText(*text_, ends_, n_, scratch_); }

@@ -1,10 +1,9 @@
-#include "capi/expr/evaluator_machine_internal.h"
-
 #include <algorithm>
 #include <utility>
 
 #include "arrow/array/array_base.h"
 #include "arrow/array/data.h"
+#include "capi/expr/evaluator_machine_internal.h"
 #include "capi/expr/kernels_internal.h"
 
 namespace capi::expr {
@@ -35,10 +34,9 @@ const uint8_t* FullMask(const Vector& mask, int64_t n, Scratch* scratch) {
 }  // namespace
 
 Status StoreError(const data::BigDecimal& value, int64_t offset) {
-  return AtOffset(
-      UserError("number_out_of_range",
-                "decimal2 result has more than 38 digits: " + value.ToFixed(kernels::kStoredScale)),
-      offset);
+  return AtOffset(UserError("number_out_of_range", "decimal2 result has more than 38 digits: " +
+                                                       value.ToFixed(kernels::kStoredScale)),
+                  offset);
 }
 
 bool FitsColumn(const data::BigDecimal& value) {
@@ -61,8 +59,7 @@ Status Machine::SetColumns(const std::vector<std::shared_ptr<arrow::Array>>& col
     const size_t input = used[i];
     if (input >= columns.size() || columns[input] == nullptr) {
       const Variable& variable = program_->inputs()[input];
-      return BugError("column of a used input is missing: " + variable.alias + "." +
-                      variable.name);
+      return BugError("column of a used input is missing: " + variable.alias + "." + variable.name);
     }
     CAPI_RETURN_NOT_OK(inputs_.SetColumn(input, *columns[input]));
     if (inputs_.vector(input).type != program_->used_types()[i]) {

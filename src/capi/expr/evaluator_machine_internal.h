@@ -30,12 +30,13 @@ class Machine {
   std::shared_ptr<const Program> program_ptr() const { return program_; }
   /// The caller fills it before RunBlock and keeps the columns alive.
   Inputs* inputs() { return &inputs_; }
-  /// Sets the columns that are read. num_rows: of the call, for the choice of dictionary evaluation.
+  /// Sets the columns that are read. num_rows: of the call, for the choice of dictionary
+  /// evaluation.
   Status SetColumns(const std::vector<std::shared_ptr<arrow::Array>>& columns, int64_t num_rows);
 
-  /// Evaluates all roots over rows [begin, begin + n), n > 0; results[i] is that of root i. With `store`
-  /// a decimal that a column cannot hold is an error of its row.
-  /// An error is that of the smallest row, then of the first root, then the first in evaluation order.
+  /// Evaluates all roots over rows [begin, begin + n), n > 0; results[i] is that of root i. With
+  /// `store` a decimal that a column cannot hold is an error of its row. An error is that of the
+  /// smallest row, then of the first root, then the first in evaluation order.
   BlockResult RunBlock(int64_t begin, int64_t n, bool store, std::vector<Vector>* results);
 
   /// Blocks that had to be evaluated row by row since the machine was made; for tests.
@@ -80,14 +81,12 @@ class Machine {
   bool CallMatchString(const Step& step, const std::vector<Vector>& arguments, int64_t n,
                        Vector* out);
   bool CallTimeDate(const std::vector<Vector>& arguments, int64_t n, Vector* out);
-  void CallSprintf(const Step& step, const std::vector<Vector>& arguments, int64_t n,
-                   Vector* out);
+  void CallSprintf(const Step& step, const std::vector<Vector>& arguments, int64_t n, Vector* out);
   bool CallTimeParse(const Step& step, const std::vector<Vector>& arguments, int64_t n,
                      Vector* out);
   void CallTimeFormat(const Step& step, const std::vector<Vector>& arguments, int64_t n,
                       Vector* out);
-  bool CallRowByRow(const Step& step, const std::vector<Vector>& arguments, int64_t n,
-                    Vector* out);
+  bool CallRowByRow(const Step& step, const std::vector<Vector>& arguments, int64_t n, Vector* out);
 
   BlockResult RunRows(int64_t begin, int64_t n, bool store, std::vector<Vector>* results);
 

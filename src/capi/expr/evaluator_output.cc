@@ -1,5 +1,3 @@
-#include "capi/expr/evaluator_output_internal.h"
-
 #include <algorithm>
 #include <cstring>
 #include <limits>
@@ -12,6 +10,7 @@
 #include "arrow/buffer.h"
 #include "arrow/type.h"
 #include "arrow/util/bit_util.h"
+#include "capi/expr/evaluator_output_internal.h"
 #include "capi/expr/kernels_internal.h"
 
 namespace capi::expr {
@@ -216,12 +215,11 @@ Status ColumnBuilder::AppendStrings(const Vector& vector, int64_t n, int64_t* fa
   CAPI_RETURN_NOT_OK(ReserveText(end));
   char* out = MutableValues<char>(text_) + text_size_;
   if (vector.form == Form::kOffsets && !vector.constant) {
-    std::memcpy(out, vector.bytes + vector.as<int32_t>()[0],
-                static_cast<size_t>(end - text_size_));
+    std::memcpy(out, vector.bytes + vector.as<int32_t>()[0], static_cast<size_t>(end - text_size_));
   } else {
     for (int64_t i = 0; i < n; ++i) {
       const std::string_view text = StringAt(vector, i);
-      if (!text.empty()) std::memcpy(out, text.data(), text.size());
+      kernels::CopyText(out, text.data(), text.size());
       out += text.size();
     }
   }
@@ -231,10 +229,10 @@ Status ColumnBuilder::AppendStrings(const Vector& vector, int64_t n, int64_t* fa
 
 Result<std::shared_ptr<arrow::Array>> ColumnBuilder::Finish() {
   if (type_ != data::FieldType::kString) {
-    const std::shared_ptr<arrow::DataType>& type =
-        !is_wide_                              ? data::ArrowTypeOf(type_)
-        : type_ == data::FieldType::kDecimal2 ? data::WideDecimalArrowType()
-                                               : data::WideDatetimeArrowType();
+    const std::shared_ptr<arrow::DataType>& type = !is_wide_ ? data::ArrowTypeOf(type_)
+                                                   : type_ == data::FieldType::kDecimal2
+                                                       ? data::WideDecimalArrowType()
+                                                       : data::WideDatetimeArrowType();
     return MakeColumn(type, size_, {nullptr, values_});
   }
   if (dictionary_ != nullptr) {

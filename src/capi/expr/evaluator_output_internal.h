@@ -12,15 +12,15 @@
 
 namespace capi::expr {
 
-/// Puts the results of the blocks of a call together. The layout depends only on the values, not on how
-/// they were computed; except that strings may be a dictionary.
+/// Puts the results of the blocks of a call together. The layout depends only on the values, not on
+/// how they were computed; except that strings may be a dictionary.
 class ColumnBuilder {
  public:
   /// For num_rows rows in all.
   static Result<ColumnBuilder> Make(data::FieldType type, int64_t num_rows);
 
-  /// Appends n values. *failed: position of the first value that a column cannot hold, n if all fit; then
-  /// nothing of the builder may be used any more.
+  /// Appends n values. *failed: position of the first value that a column cannot hold, n if all
+  /// fit; then nothing of the builder may be used any more.
   Status Append(const Vector& vector, int64_t n, int64_t* failed);
   Result<std::shared_ptr<arrow::Array>> Finish();
 

@@ -1,8 +1,8 @@
-#include "capi/expr/evaluator_program_internal.h"
-
 #include <algorithm>
 #include <string>
 #include <utility>
+
+#include "capi/expr/evaluator_program_internal.h"
 
 namespace capi::expr {
 
@@ -66,7 +66,8 @@ bool IsConstantString(const Node& node) {
   return node.op == Op::kConstant && node.type == ValueType::kString;
 }
 
-/// Prepares what constant arguments allow to prepare. A bad pattern stays unprepared: rows report it.
+/// Prepares what constant arguments allow to prepare. A bad pattern stays unprepared: rows report
+/// it.
 void PrepareCall(const Node& node, Step* step) {
   const auto text = [&node](size_t child) -> const std::string* {
     return IsConstantString(*node.children[child])

@@ -1,7 +1,7 @@
 #pragma once
 
-// A typed tree prepared for evaluation over columns: variables resolved to input positions, constants as
-// vectors, patterns, layouts and formats compiled.
+// A typed tree prepared for evaluation over columns: variables resolved to input positions,
+// constants as vectors, patterns, layouts and formats compiled.
 
 #include <cstdint>
 #include <memory>
@@ -30,8 +30,8 @@ struct Step {
   bool can_fail = false;
   /// Evaluating all rows costs less than picking the needed ones.
   bool cheap = true;
-  /// The subtree depends on exactly this input, a string, and is more than the bare variable: it can be
-  /// evaluated once per value of a dictionary.
+  /// The subtree depends on exactly this input, a string, and is more than the bare variable: it
+  /// can be evaluated once per value of a dictionary.
   std::optional<size_t> dictionary_input;
   /// From constant arguments.
   std::shared_ptr<const re2::RE2> pattern;

@@ -46,9 +46,9 @@ std::string Show(const Outcome& outcome) {
 
 std::string Filter(const std::string& text, const std::vector<NamedColumn>& columns) {
   std::vector<int32_t> selected;
-  const Outcome outcome = MakeEvaluator(text, columns, ContextKind::kCond)
-                              ->Filter(test::ArraysOf(columns), columns[0].column->length(),
-                                       &selected);
+  const Outcome outcome =
+      MakeEvaluator(text, columns, ContextKind::kCond)
+          ->Filter(test::ArraysOf(columns), columns[0].column->length(), &selected);
   if (!outcome.error.ok()) return Show(outcome);
   std::string rows;
   for (const int32_t row : selected) rows += std::to_string(row) + " ";
@@ -111,7 +111,8 @@ TEST(Evaluator, RightSideOnlyWhereNeeded) {
   EXPECT_EQ(Show(Evaluate("r.n != 0 && 10 / r.n > 1", columns)), "false,true,false,false");
   EXPECT_EQ(Show(Evaluate("r.n == 0 || 10 / r.n > 1", columns)), "true,true,true,false");
   EXPECT_EQ(Show(Evaluate("int.iif(r.n == 0, -1, 10 / r.n)", columns)), "-1,5,-1,1");
-  EXPECT_EQ(Show(Evaluate("r.n == 0 && 10 / r.n > 1", columns)), "division_by_zero row 0 offset 15");
+  EXPECT_EQ(Show(Evaluate("r.n == 0 && 10 / r.n > 1", columns)),
+            "division_by_zero row 0 offset 15");
 }
 
 TEST(Evaluator, FirstErrorIsThatOfTheSmallestRowThenOfTheSource) {
@@ -197,8 +198,8 @@ TEST(Evaluator, OuterQuotesDoNotCount) {
 TEST(Evaluator, DatetimesKeepZonesAndNarrowWhenPossible) {
   const std::vector<NamedColumn> columns = {
       {"t", test::Millis({1704164645678, -1})},
-      {"w", test::WideDatetimes({{1704164645, 678000000, data::WideDatetime::kNoOffset},
-                                 {-1, 999000001, 3600}})}};
+      {"w", test::WideDatetimes(
+                {{1704164645, 678000000, data::WideDatetime::kNoOffset}, {-1, 999000001, 3600}})}};
   EXPECT_EQ(Show(Evaluate("r.t == r.w", columns)), "true,false");
   EXPECT_EQ(Show(Evaluate("time.Format(r.w, \"15:04:05.000000000 -0700\")", columns)),
             "03:04:05.678000000 +0000,00:59:59.999000001 +0100");
@@ -211,10 +212,9 @@ TEST(Evaluator, DatetimesKeepZonesAndNarrowWhenPossible) {
 }
 
 TEST(Evaluator, SlicedColumns) {
-  const std::vector<NamedColumn> columns = {
-      {"i", test::Ints({1, 2, 3, 4})->Slice(1)},
-      {"b", test::Bools({true, false, true, true})->Slice(1)},
-      {"s", test::Strings({"a", "b", "c", "d"})->Slice(1)}};
+  const std::vector<NamedColumn> columns = {{"i", test::Ints({1, 2, 3, 4})->Slice(1)},
+                                            {"b", test::Bools({true, false, true, true})->Slice(1)},
+                                            {"s", test::Strings({"a", "b", "c", "d"})->Slice(1)}};
   EXPECT_EQ(Show(Evaluate("r.i * 2", columns)), "4,6,8");
   EXPECT_EQ(Show(Evaluate("!r.b", columns)), "true,false,false");
   EXPECT_EQ(Show(Evaluate("r.s + string(r.i)", columns)), "b2,c3,d4");
@@ -254,12 +254,10 @@ TEST(Evaluator, CloneIsIndependent) {
 }
 
 TEST(Evaluator, WrongUseIsABug) {
-  const std::vector<NamedColumn> columns = {{"i", test::Ints({1})},
-                                            {"d", test::Decimals({1})}};
+  const std::vector<NamedColumn> columns = {{"i", test::Ints({1})}, {"d", test::Decimals({1})}};
   const auto evaluator = MakeEvaluator("r.i + 1", columns);
   EXPECT_EQ(KindOf(evaluator->Evaluate({nullptr, nullptr}, 1).error), ErrorKind::kBug);
-  EXPECT_EQ(KindOf(evaluator->Evaluate({test::Strings({"a"}), nullptr}, 1).error),
-            ErrorKind::kBug);
+  EXPECT_EQ(KindOf(evaluator->Evaluate({test::Strings({"a"}), nullptr}, 1).error), ErrorKind::kBug);
   std::vector<int32_t> selected;
   EXPECT_EQ(KindOf(evaluator->Filter(test::ArraysOf(columns), 1, &selected).error),
             ErrorKind::kBug);
@@ -270,20 +268,20 @@ TEST(Evaluator, WrongUseIsABug) {
   const auto expression = test::CompileOver("r.i + 1", columns);
   EXPECT_EQ(KindOf(Evaluator::Make(*expression, {{"r", "other"}}, Environment()).status()),
             ErrorKind::kBug);
-  EXPECT_EQ(KindOf(Aggregator::Make(*expression, test::VariablesOf(columns), Environment())
-                       .status()),
-            ErrorKind::kBug);
+  EXPECT_EQ(
+      KindOf(Aggregator::Make(*expression, test::VariablesOf(columns), Environment()).status()),
+      ErrorKind::kBug);
 }
 
 TEST(EvaluateOnce, SingleValues) {
-  const auto value = EvaluateOnce("r.a + 1", ContextKind::kField,
-                                  {{{{"r", "a"}, data::NativeInt{4}}}}, std::nullopt,
-                                  Environment());
+  const auto value =
+      EvaluateOnce("r.a + 1", ContextKind::kField, {{{{"r", "a"}, data::NativeInt{4}}}},
+                   std::nullopt, Environment());
   ASSERT_TRUE(value.ok()) << value.status();
   EXPECT_EQ(std::get<int64_t>(*value), 5);
   const auto unrounded =
-      EvaluateOnce("sum(decimal2(l.x))", ContextKind::kGroup, {{{{"l", "x"}, std::string("1.005")}}},
-                   std::nullopt, Environment());
+      EvaluateOnce("sum(decimal2(l.x))", ContextKind::kGroup,
+                   {{{{"l", "x"}, std::string("1.005")}}}, std::nullopt, Environment());
   ASSERT_TRUE(unrounded.ok()) << unrounded.status();
   EXPECT_EQ(data::ValueToText(*unrounded), "1.005");
 }
@@ -298,9 +296,9 @@ TEST(EvaluateOnce, LastRowOfAGroupWins) {
 }
 
 TEST(EvaluateOnce, WrongRows) {
-  const auto mixed = EvaluateOnce("l.x", ContextKind::kGroup,
-                                  {{{{"l", "x"}, int64_t{1}}}, {{{"l", "x"}, 1.5}}}, std::nullopt,
-                                  Environment());
+  const auto mixed =
+      EvaluateOnce("l.x", ContextKind::kGroup, {{{{"l", "x"}, int64_t{1}}}, {{{"l", "x"}, 1.5}}},
+                   std::nullopt, Environment());
   EXPECT_EQ(InfoOf(mixed.status()).error_class, "type_mismatch");
   const auto missing = EvaluateOnce("l.x", ContextKind::kGroup, {{{{"l", "x"}, int64_t{1}}}, {}},
                                     std::nullopt, Environment());
@@ -308,8 +306,7 @@ TEST(EvaluateOnce, WrongRows) {
   const auto nothing =
       EvaluateOnce("1", ContextKind::kGroup, {}, data::FieldType::kString, Environment());
   EXPECT_EQ(data::ValueToText(*nothing), "");
-  EXPECT_FALSE(
-      EvaluateOnce("1", ContextKind::kGroup, {}, std::nullopt, Environment()).ok());
+  EXPECT_FALSE(EvaluateOnce("1", ContextKind::kGroup, {}, std::nullopt, Environment()).ok());
 }
 
 }  // namespace

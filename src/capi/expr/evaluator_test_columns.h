@@ -69,16 +69,14 @@ inline Column Strings(const std::vector<std::string>& values) {
     bytes.insert(bytes.end(), value.begin(), value.end());
     offsets.push_back(static_cast<int32_t>(bytes.size()));
   }
-  return arrow::MakeArray(arrow::ArrayData::Make(arrow::utf8(),
-                                                 static_cast<int64_t>(values.size()),
-                                                 {nullptr, BufferOf(offsets), BufferOf(bytes)},
-                                                 0));
+  return arrow::MakeArray(arrow::ArrayData::Make(arrow::utf8(), static_cast<int64_t>(values.size()),
+                                                 {nullptr, BufferOf(offsets), BufferOf(bytes)}, 0));
 }
 inline Column Dictionary(const std::vector<std::string>& values,
                          const std::vector<int32_t>& codes) {
-  auto column = arrow::ArrayData::Make(data::DictionaryArrowType(),
-                                       static_cast<int64_t>(codes.size()),
-                                       {nullptr, BufferOf(codes)}, 0);
+  auto column =
+      arrow::ArrayData::Make(data::DictionaryArrowType(), static_cast<int64_t>(codes.size()),
+                             {nullptr, BufferOf(codes)}, 0);
   column->dictionary = Strings(values)->data();
   return arrow::MakeArray(column);
 }

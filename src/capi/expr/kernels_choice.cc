@@ -134,8 +134,7 @@ Vector Select(const uint8_t* mask, Vector first, Vector second, int64_t n, Scrat
       result.values = SelectValues(mask, first, second, n, scratch->NewInstants(n).data());
       break;
     case Form::kViews:
-      result.values =
-          SelectValues(mask, first, second, n, scratch->Allocate<std::string_view>(n));
+      result.values = SelectValues(mask, first, second, n, scratch->Allocate<std::string_view>(n));
       break;
     case Form::kCodes:
       result.values = SelectValues(mask, first, second, n, scratch->Allocate<int32_t>(n));

@@ -39,8 +39,7 @@ inline Moment MomentAt(const Vector& vector, int64_t row) {
 }
 
 template <typename F>
-void ForEachMoments(const Vector& left, const Vector& right, int64_t n, uint8_t* out,
-                    F function) {
+void ForEachMoments(const Vector& left, const Vector& right, int64_t n, uint8_t* out, F function) {
   for (int64_t i = 0; i < n; ++i) {
     const Moment a = MomentAt(left, i);
     const Moment b = MomentAt(right, i);
@@ -104,8 +103,8 @@ void DatetimesToUnix(const Vector& values, bool millis, int64_t n, int64_t* out)
   }
   for (int64_t i = 0; i < n; ++i) {
     const Moment moment = MomentAt(values, i);
-    out[i] = millis ? moment.seconds * kMillisPerSecond + moment.nanos / kNanosPerMilli
-                    : moment.seconds;
+    out[i] =
+        millis ? moment.seconds * kMillisPerSecond + moment.nanos / kNanosPerMilli : moment.seconds;
   }
 }
 

@@ -83,8 +83,7 @@ int128 LoadWide(const Vector& vector, int64_t i) {
 }
 
 /// Values at a scale not below their own, in 64 bits; false if they do not fit.
-bool AsNarrow(const Vector& vector, int64_t n, int scale, Scratch* scratch,
-              Operand<int64_t>* out) {
+bool AsNarrow(const Vector& vector, int64_t n, int scale, Scratch* scratch, Operand<int64_t>* out) {
   if (vector.form != Form::kInt64) return false;
   if (vector.scale == scale) {
     *out = OperandOf<int64_t>(vector);
@@ -120,6 +119,48 @@ Operand<BigDecimal> AsBig(const Vector& vector, int64_t n, Scratch* scratch) {
   std::vector<BigDecimal>& values = scratch->NewBigDecimals(count);
   for (int64_t i = 0; i < count; ++i) values[i] = DecimalAt(vector, i);
   return {values.data(), vector.constant};
+}
+
+/// Digits with leading zeros.
+char* AppendPadded(uint64_t value, int digits, char* at) {
+  for (int i = digits - 1; i >= 0; --i) {
+    at[i] = static_cast<char>('0' + value % 10);
+    value /= 10;
+  }
+  return at + digits;
+}
+
+/// The nearest float of unscaled * 10^-scale.
+double NearestFloat(int128 unscaled, int scale) {
+  constexpr uint64_t kSplit = 10000000000000000000U;  // 10^19
+  constexpr int kSplitDigits = 19;
+  std::array<char, 64> text;
+  char* at = text.data();
+  char* const end = text.data() + text.size();
+  auto magnitude = static_cast<unsigned __int128>(unscaled);
+  if (unscaled < 0) {
+    magnitude = 0 - magnitude;
+    *at++ = '-';
+  }
+  const auto high = static_cast<unsigned __int128>(magnitude / kSplit);
+  if (high == 0) {
+    at = std::to_chars(at, end, static_cast<uint64_t>(magnitude)).ptr;
+  } else {
+    // 2^127 has 39 digits: the part above 10^19 may itself need 20.
+    const auto low = static_cast<uint64_t>(magnitude % kSplit);
+    if (high >= kSplit) {
+      at = std::to_chars(at, end, static_cast<uint64_t>(high / kSplit)).ptr;
+      at = AppendPadded(static_cast<uint64_t>(high % kSplit), kSplitDigits, at);
+    } else {
+      at = std::to_chars(at, end, static_cast<uint64_t>(high)).ptr;
+    }
+    at = AppendPadded(low, kSplitDigits, at);
+  }
+  *at++ = 'e';
+  at = std::to_chars(at, end, -scale).ptr;
+  double value = 0;
+  std::from_chars(text.data(), at, value);
+  return value;
 }
 
 /// 64 bits if all values fit.
@@ -246,9 +287,9 @@ bool MultiplyWide(bool round_to_two, const Vector& left, const Vector& right, in
   return true;
 }
 
-/// Quotients rounded to two decimals at once. Rounding to 16 decimals first, as the language says, makes no
-/// difference here: a quotient that is not exactly between two hundredths is at least 1/(200 |b|) away from
-/// that, more than half a unit of the 16th decimal while |b| < 10^14.
+/// Quotients rounded to two decimals at once. Rounding to 16 decimals first, as the language says,
+/// makes no difference here: a quotient that is not exactly between two hundredths is at least
+/// 1/(200 |b|) away from that, more than half a unit of the 16th decimal while |b| < 10^14.
 bool DivideNarrow(bool round_to_two, const Vector& left, const Vector& right, int64_t n,
                   Scratch* scratch, Vector* out) {
   constexpr int64_t kMaxDivisor = 100000000000000 - 1;
@@ -405,8 +446,8 @@ bool CompareDecimals(Op op, const Vector& left, const Vector& right, int64_t n, 
   const Operand<BigDecimal> b = AsBig(right, n, scratch);
   auto* orders = scratch->Allocate<int8_t>(n);
   for (int64_t i = 0; i < n; ++i) {
-    orders[i] = static_cast<int8_t>(
-        a.values[a.constant ? 0 : i].Compare(b.values[b.constant ? 0 : i]));
+    orders[i] =
+        static_cast<int8_t>(a.values[a.constant ? 0 : i].Compare(b.values[b.constant ? 0 : i]));
   }
   CompareToZero(op, orders, n, out);
   return true;
@@ -445,13 +486,15 @@ void DecimalsToFloats(const Vector& values, int64_t n, double* out) {
     const auto divisor = static_cast<double>(kPowers[values.scale]);
     for (int64_t i = 0; i < n; ++i) {
       const int64_t value = unscaled[i];
-      out[i] = value <= kExactInts && value >= -kExactInts
-                   ? static_cast<double>(value) / divisor
-                   : BigDecimal::FromInt128(value, values.scale).ToDouble();
+      out[i] = value <= kExactInts && value >= -kExactInts ? static_cast<double>(value) / divisor
+                                                           : NearestFloat(value, values.scale);
     }
     return;
   }
-  for (int64_t i = 0; i < n; ++i) out[i] = DecimalAt(values, i).ToDouble();
+  for (int64_t i = 0; i < n; ++i) {
+    out[i] = values.form == Form::kBigDecimal ? values.as<BigDecimal>()[i].ToDouble()
+                                              : NearestFloat(LoadWide(values, i), values.scale);
+  }
 }
 
 bool DecimalsToInts(const Vector& values, int64_t n, int64_t* out) {
@@ -479,8 +522,7 @@ bool DecimalsToInts(const Vector& values, int64_t n, int64_t* out) {
   return true;
 }
 
-void UnifyDecimals(Vector* left, Vector* right, int64_t n_left, int64_t n_right,
-                   Scratch* scratch) {
+void UnifyDecimals(Vector* left, Vector* right, int64_t n_left, int64_t n_right, Scratch* scratch) {
   if (left->form == right->form &&
       (left->form == Form::kBigDecimal || left->scale == right->scale)) {
     return;
@@ -558,8 +600,7 @@ int64_t ToHundredths(const Vector& values, int64_t n, int128* out) {
       const int128 value = LoadWide(values, at);
       if (values.scale > kStoredScale) {
         out[i] = RoundQuotient(value, kWidePowers[values.scale - kStoredScale]);
-      } else if (__builtin_mul_overflow(value, kWidePowers[kStoredScale - values.scale],
-                                        &out[i])) {
+      } else if (__builtin_mul_overflow(value, kWidePowers[kStoredScale - values.scale], &out[i])) {
         return i;
       }
     }

@@ -1,10 +1,12 @@
 #pragma once
 
-// Loops over blocks of values. A kernel that returns false met a row it cannot compute (an error of the
-// language, or a value beyond its form): the caller then evaluates the block row by row.
+// Loops over blocks of values. A kernel that returns false met a row it cannot compute (an error of
+// the language, or a value beyond its form): the caller then evaluates the block row by row.
 
 #include <array>
 #include <cstdint>
+#include <cstring>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -17,8 +19,8 @@ constexpr int kStoredScale = 2;
 /// Decimals of a quotient before rounding to two.
 constexpr int kQuotientScale = 16;
 
-/// True if kernels may use instructions beyond the baseline: the processor has them and the environment
-/// variable CAPI_SIMD is not "baseline". Read once.
+/// True if kernels may use instructions beyond the baseline: the processor has them and the
+/// environment variable CAPI_SIMD is not "baseline". Read once.
 bool UseWideSimd();
 
 /// A side of a binary operation.
@@ -65,7 +67,8 @@ int64_t CountTrue(const uint8_t* mask, int64_t n);
 /// positions of bytes equal to `wanted`, ascending; returns their number.
 int64_t CollectPositions(const uint8_t* mask, uint8_t wanted, int64_t n, int32_t* positions);
 
-// ---- Decimals (kernels_decimal.cc). All exact; the form of the result is the narrowest that was found to
+// ---- Decimals (kernels_decimal.cc). All exact; the form of the result is the narrowest that was
+// found to
 // ---- hold it.
 
 int64_t PowerOfTen(int exponent);  ///< exponent 0..18
@@ -87,8 +90,8 @@ Vector DecimalsFromParts(const int64_t* mantissas, const int8_t* scales, int64_t
 Vector CompactBigDecimals(const std::vector<data::BigDecimal>& values, Scratch* scratch);
 /// unscaled * 10^-from to `to` decimals, half away from zero. False if 64 (128) bits are left.
 bool RescaleInts(const int64_t* values, int from, int to, int64_t n, int64_t* out);
-/// Values of any form as hundredths, half away from zero. Returns the position of the first value that
-/// a stored column cannot hold, or n.
+/// Values of any form as hundredths, half away from zero. Returns the position of the first value
+/// that a stored column cannot hold, or n.
 int64_t ToHundredths(const Vector& values, int64_t n, int128* out);
 /// The same in 64 bits; false if not all values are in a form and range for that.
 bool ToNarrowHundredths(const Vector& values, int64_t n, int64_t* out);
@@ -96,6 +99,29 @@ bool ToNarrowHundredths(const Vector& values, int64_t n, int64_t* out);
 void AppendDecimalText(int64_t unscaled, int scale, std::string* out);
 
 // ---- Strings (kernels_string.cc).
+
+/// memcpy without a call for short texts.
+inline void CopyText(char* to, const char* from, size_t n) {
+  if (n > 16) {
+    std::memcpy(to, from, n);
+  } else if (n >= 8) {
+    uint64_t first;
+    uint64_t last;
+    std::memcpy(&first, from, sizeof(first));
+    std::memcpy(&last, from + n - sizeof(last), sizeof(last));
+    std::memcpy(to, &first, sizeof(first));
+    std::memcpy(to + n - sizeof(last), &last, sizeof(last));
+  } else if (n >= 4) {
+    uint32_t first;
+    uint32_t last;
+    std::memcpy(&first, from, sizeof(first));
+    std::memcpy(&last, from + n - sizeof(last), sizeof(last));
+    std::memcpy(to, &first, sizeof(first));
+    std::memcpy(to + n - sizeof(last), &last, sizeof(last));
+  } else {
+    for (size_t i = 0; i < n; ++i) to[i] = from[i];
+  }
+}
 
 /// Values of any string form; one value for a constant.
 const std::string_view* ToViews(const Vector& strings, int64_t n, Scratch* scratch);
@@ -114,13 +140,13 @@ inline bool IsPlainMillis(const data::Instant& instant) {
 }
 void CompareDatetimes(Op op, const Vector& left, const Vector& right, int64_t n, uint8_t* out);
 /// Both as kInstant (or untouched when both are of the same form).
-void UnifyDatetimes(Vector* left, Vector* right, int64_t n_left, int64_t n_right,
-                    Scratch* scratch);
+void UnifyDatetimes(Vector* left, Vector* right, int64_t n_left, int64_t n_right, Scratch* scratch);
 /// floor of the instant in seconds or milliseconds since 1970
 void DatetimesToUnix(const Vector& values, bool millis, int64_t n, int64_t* out);
 void DiffMillisVectors(const Vector& left, const Vector& right, int64_t n, int64_t* out);
 
-// ---- Choice (kernels_choice.cc): the rows of two branches put together. positions[i] of a branch is the row of
+// ---- Choice (kernels_choice.cc): the rows of two branches put together. positions[i] of a branch
+// is the row of
 // ---- its i-th value; a constant has one value.
 
 struct Branch {

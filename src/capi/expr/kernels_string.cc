@@ -189,7 +189,7 @@ Vector ConcatenateStrings(const std::vector<Vector>& parts, int64_t n, Scratch* 
     char* const begin = at;
     for (size_t p = 0; p < parts.size(); ++p) {
       const std::string_view part = columns[p].views[i * columns[p].step];
-      if (!part.empty()) std::memcpy(at, part.data(), part.size());
+      CopyText(at, part.data(), part.size());
       at += part.size();
     }
     views[i] = {begin, static_cast<size_t>(at - begin)};

@@ -241,8 +241,8 @@ Vector Gather(const Vector& vector, const int32_t* positions, int64_t n, Scratch
       break;
     }
     case Form::kBigDecimal:
-      result.values = GatherObjects(vector.as<data::BigDecimal>(), positions, n,
-                                    &scratch->NewBigDecimals(n));
+      result.values =
+          GatherObjects(vector.as<data::BigDecimal>(), positions, n, &scratch->NewBigDecimals(n));
       break;
     case Form::kInstant:
       result.values =

@@ -1,6 +1,7 @@
 #pragma once
 
-// Blocks of values inside the evaluator, the scratch memory they live in, and the way in from Arrow columns.
+// Blocks of values inside the evaluator, the scratch memory they live in, and the way in from Arrow
+// columns.
 
 #include <cstdint>
 #include <cstring>
@@ -22,8 +23,8 @@ namespace capi::expr {
 
 using data::int128;
 
-/// Rows evaluated in one go: small enough that the intermediate vectors of a usual expression stay in the
-/// second-level cache, large enough to make the cost of a step per block vanish.
+/// Rows evaluated in one go: small enough that the intermediate vectors of a usual expression stay
+/// in the second-level cache, large enough to make the cost of a step per block vanish.
 constexpr int64_t kBlockRows = 4096;
 
 /// How the values of a vector lie in memory.

@@ -281,10 +281,42 @@ class BlockReaderPool {
   std::vector<std::unique_ptr<BlockReader>> idle_;
 };
 
+/// Blocks that are between cutting and emitting at once.
+int64_t PipelineWindow(const exec::Context& context) { return 2 * context.pool->num_threads() + 1; }
+
+/// Columns take about as much memory as their text; this includes what transforms make of them.
+constexpr int64_t kMemoryPerTextByte = 3;
+
+/// Smaller than asked for when the blocks at work would take much of the memory limit.
+int64_t BlockBytes(const exec::Context& context, const CsvReadOptions& options) {
+  constexpr int64_t kLeastBytes = 256 << 10;
+  constexpr int64_t kLimitFraction = 4;
+  int64_t block_bytes = std::max<int64_t>(1, options.block_bytes);
+  if (context.memory != nullptr && context.memory->limit_bytes() > 0) {
+    const int64_t share = context.memory->limit_bytes() / kLimitFraction / kMemoryPerTextByte /
+                          PipelineWindow(context);
+    block_bytes = std::min(block_bytes, std::max(share, kLeastBytes));
+  }
+  return block_bytes;
+}
+
+/// Accounts for the blocks at work.
+exec::Reservation ReserveForBlocks(const exec::Context& context, int64_t block_bytes,
+                                   int64_t file_bytes) {
+  if (context.memory == nullptr) {
+    return exec::Reservation();
+  }
+  exec::Reservation reservation(context.memory);
+  reservation.ForceGrow(kMemoryPerTextByte *
+                        std::min(block_bytes * PipelineWindow(context), file_bytes));
+  return reservation;
+}
+
 /// Cuts the sections into blocks at record ends.
 class BlockCutter {
  public:
-  explicit BlockCutter(const FilePlan* plan) : plan_(*plan) {}
+  BlockCutter(const FilePlan* plan, int64_t block_bytes)
+      : plan_(*plan), block_bytes_(block_bytes) {}
 
   std::optional<Block> Next() {
     if (section_ == plan_.head.sections.size()) {
@@ -293,11 +325,10 @@ class BlockCutter {
     const DataSection& section = plan_.head.sections[section_];
     const int64_t begin = std::max(at_, section.begin);
     const std::string_view text = plan_.text.substr(0, static_cast<size_t>(section.end));
-    const int64_t block_bytes = std::max<int64_t>(1, plan_.options->block_bytes);
     const int64_t end =
-        section.end - begin <= block_bytes
+        section.end - begin <= block_bytes_
             ? section.end
-            : FindRecordEnd(text, plan_.options->separator, begin, begin + block_bytes);
+            : FindRecordEnd(text, plan_.options->separator, begin, begin + block_bytes_);
     at_ = end;
     if (end == section.end) {
       ++section_;
@@ -307,6 +338,7 @@ class BlockCutter {
 
  private:
   const FilePlan& plan_;
+  const int64_t block_bytes_;
   size_t section_ = 0;
   int64_t at_ = 0;
 };
@@ -358,7 +390,10 @@ Status ReadCsv(const exec::Context& context, std::string_view text, const CsvRea
     }
   }
 
-  internal::BlockCutter cutter(&plan);
+  const int64_t block_bytes = internal::BlockBytes(context, options);
+  const exec::Reservation reservation =
+      internal::ReserveForBlocks(context, block_bytes, file_bytes);
+  internal::BlockCutter cutter(&plan, block_bytes);
   internal::BlockReaderPool readers(&plan);
   int64_t bytes_done = 0;
   const auto add_progress = [&context, &bytes_done](int64_t bytes, int64_t records) {
@@ -369,7 +404,7 @@ Status ReadCsv(const exec::Context& context, std::string_view text, const CsvRea
     }
   };
   CAPI_RETURN_NOT_OK((exec::OrderedPipeline<internal::Block, internal::BlockResult>(
-      context.pool, context.cancel, 0,
+      context.pool, context.cancel, static_cast<int>(internal::PipelineWindow(context)),
       [&cutter]() -> Result<std::optional<internal::Block>> { return cutter.Next(); },
       [&readers](internal::Block block) -> Result<internal::BlockResult> {
         return readers.Read(block);

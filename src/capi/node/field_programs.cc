@@ -119,31 +119,41 @@ Result<bool> FieldPrograms::ApplyHaving(const Columns& computed, int64_t n,
   return static_cast<int64_t>(selected->size()) == n;
 }
 
-Result<ComputedRows> FieldPrograms::Compute(const Columns& columns, int64_t n,
-                                            const DescribeRow& describe) {
-  ComputedRows rows;
-  rows.columns.resize(targets_.size());
+bool FieldPrograms::Available(const expr::Expression& expression, const Columns& columns) const {
+  return std::all_of(expression.variables().begin(), expression.variables().end(),
+                     [&](const expr::Variable& variable) {
+                       const auto at = std::find(inputs().begin(), inputs().end(), variable);
+                       return at == inputs().end() || columns[at - inputs().begin()] != nullptr;
+                     });
+}
+
+Result<Columns> FieldPrograms::ComputeFields(const Columns& columns, int64_t n,
+                                             const DescribeRow& describe) {
+  Columns computed(targets_.size());
   FirstError first;
   {
     Programs::Lease lease = programs_->Acquire();
     for (size_t i = 0; i < targets_.size(); ++i) {
-      if (lease[i] == nullptr) continue;
+      if (lease[i] == nullptr || !Available(*targets_[i].expression, columns)) continue;
       expr::Outcome outcome = lease[i]->Evaluate(columns, n);
       first.Offer(outcome.error, outcome.error_row, i);
-      rows.columns[i] = std::move(outcome.values);
+      computed[i] = std::move(outcome.values);
     }
   }
-  if (!first.ok()) {
-    const Target& target = targets_[first.target()];
-    const Status field_error = DescribeEvaluationError(
-        first.error(), *target.expression, target.field_path, describe(first.row()),
-        programs_->inputs(), columns, first.row());
-    // A having error of an earlier row comes first.
-    if (having_ != nullptr && first.row() > 0) {
-      CAPI_RETURN_NOT_OK(Compute(columns, first.row(), describe).status());
-    }
-    return field_error;
+  if (first.ok()) return computed;
+  // A having error of an earlier row comes first.
+  if (having_ != nullptr && first.row() > 0) {
+    CAPI_RETURN_NOT_OK(Compute(columns, first.row(), describe).status());
   }
+  const Target& target = targets_[first.target()];
+  return DescribeEvaluationError(first.error(), *target.expression, target.field_path,
+                                 describe(first.row()), programs_->inputs(), columns, first.row());
+}
+
+Result<ComputedRows> FieldPrograms::Compute(const Columns& columns, int64_t n,
+                                            const DescribeRow& describe) {
+  ComputedRows rows;
+  CAPI_ASSIGN_OR_RETURN(rows.columns, ComputeFields(columns, n, describe));
   rows.num_rows = n;
   CAPI_ASSIGN_OR_RETURN(rows.all_selected,
                         ApplyHaving(rows.columns, n, describe, &rows.selected));

@@ -111,8 +111,11 @@ class FieldPrograms {
                                                      std::vector<expr::Variable> inputs,
                                                      const expr::Environment& environment);
 
-  /// columns[i] belongs to inputs()[i] and may be null if no expression uses it.
+  /// columns[i] belongs to inputs()[i]. A target with a null input is not computed (its column stays null).
   Result<ComputedRows> Compute(const Columns& columns, int64_t n, const DescribeRow& describe);
+
+  /// The targets alone, without having.
+  Result<Columns> ComputeFields(const Columns& columns, int64_t n, const DescribeRow& describe);
 
   /// Applies having alone to computed columns (null where having does not need them); fills `selected`.
   /// Returns true if all rows passed.
@@ -124,6 +127,7 @@ class FieldPrograms {
   bool has_having() const { return having_ != nullptr; }
 
  private:
+  bool Available(const expr::Expression& expression, const Columns& columns) const;
   std::vector<Target> targets_;
   script::ExpressionPtr having_expression_;
   std::string having_path_;

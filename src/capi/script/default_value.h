@@ -13,11 +13,12 @@ namespace capi::script {
 /// What a field of this type holds when nothing else is said: 0, "", false, the zero moment.
 data::Value ZeroValue(data::FieldType type);
 
-/// `default_value` of a table field; surrounding white space does not count. Class "bad_default_value".
+/// `default_value` of a table field; surrounding white space does not count. Class
+/// "bad_default_value".
 Result<data::Value> ParseFieldDefault(data::FieldType type, std::string_view text);
 
-/// `col_default_value` of a reader's column; datetimes are read with the column's format. The text is not
-/// trimmed. Class "bad_default_value".
+/// `col_default_value` of a reader's column; datetimes are read with the column's format. The text
+/// is not trimmed. Class "bad_default_value".
 Result<data::Value> ParseColumnDefault(data::FieldType type, std::string_view text,
                                        std::string_view format);
 

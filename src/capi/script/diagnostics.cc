@@ -48,9 +48,8 @@ void Diagnostics::MoveTo(LoadResult* result) {
   std::stable_sort(errors_.begin(), errors_.end(), [&](const Status& a, const Status& b) {
     return key(InfoOf(a).place) < key(InfoOf(b).place);
   });
-  std::stable_sort(warnings_.begin(), warnings_.end(), [&](const Warning& a, const Warning& b) {
-    return key(a.place) < key(b.place);
-  });
+  std::stable_sort(warnings_.begin(), warnings_.end(),
+                   [&](const Warning& a, const Warning& b) { return key(a.place) < key(b.place); });
   const auto same_error = [](const Status& a, const Status& b) {
     return Describe(a) == Describe(b);
   };

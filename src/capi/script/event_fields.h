@@ -12,9 +12,9 @@
 
 namespace capi::script {
 
-/// Fields of an event as the new spelling has them: rules and orders of a loaded policy use these names
-/// only, rules with the alias kEventAlias. The first four are the newest version's, the others exist for
-/// old scripts.
+/// Fields of an event as the new spelling has them: rules and orders of a loaded policy use these
+/// names only, rules with the alias kEventAlias. The first four are the newest version's, the
+/// others exist for old scripts.
 const std::vector<data::Field>& EventFields();
 constexpr std::string_view kEventAlias = "nrs";
 

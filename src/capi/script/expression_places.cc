@@ -46,8 +46,8 @@ std::vector<std::string> FieldNames::names() const {
 void AddExpressionError(const Status& status, const Spot& spot, std::string_view error_class,
                         const LoadState& state) {
   ErrorInfo info = InfoOf(status);
-  info.error_class = error_class.empty() ? std::string(ScriptClassOf(info.error_class))
-                                         : std::string(error_class);
+  info.error_class =
+      error_class.empty() ? std::string(ScriptClassOf(info.error_class)) : std::string(error_class);
   info.place = spot.node->PlaceInside(info.expression_offset);
   info.field_path = spot.path;
   state.diagnostics->Add(MakeError(std::move(info), status.message()), {}, "");

@@ -81,7 +81,8 @@ void ReadParquetSettings(MapReader* map, FileWriter* writer, LoadState* state) {
   }
   if (!known) {
     state->diagnostics->Error(*codec, parquet.PathOf("codec"), "bad_codec",
-                              "gzip, snappy or uncompressed is expected: " + codec->text + DidYouMean(codec->text, kCodecs));
+                              "gzip, snappy or uncompressed is expected: " + codec->text +
+                                  DidYouMean(codec->text, kCodecs));
   }
   parquet.WarnUnknown();
 }
@@ -145,11 +146,10 @@ void CheckPrintFormat(const FileColumn& column, const ColumnSpots& spots, LoadSt
   std::string printed;
   data::PrintFormat::Compile(column.format).Print({sample}, &printed);
   if (printed.find("%!") != std::string::npos) {
-    state->diagnostics->WarnAt(
-        spots.format.node->place(), spots.format.path, "bad_print_format",
-        "the format does not fit a column of type " +
-            std::string(data::FieldTypeName(column.field.type)) + ", it prints " + printed + ": " +
-            column.format);
+    state->diagnostics->WarnAt(spots.format.node->place(), spots.format.path, "bad_print_format",
+                               "the format does not fit a column of type " +
+                                   std::string(data::FieldTypeName(column.field.type)) +
+                                   ", it prints " + printed + ": " + column.format);
   }
 }
 

@@ -84,8 +84,9 @@ class DefinitionParser {
   Status ApplyModifier(const expr::Syntax& syntax, data::KeyComponent* component) const {
     const bool is_text = component->type == data::FieldType::kString;
     if (syntax.kind == expr::SyntaxKind::kInteger) {
-      return is_text ? ApplyLength(syntax, component)
-                     : Failure(syntax.begin, "only string fields have a length: " + component->field);
+      return is_text
+                 ? ApplyLength(syntax, component)
+                 : Failure(syntax.begin, "only string fields have a length: " + component->field);
     }
     if (syntax.kind != expr::SyntaxKind::kIdentifier) {
       return Failure(syntax.begin,
@@ -103,7 +104,8 @@ class DefinitionParser {
       component->ignore_case = syntax.text == "ignore_case";
       return Status::OK();
     }
-    return Failure(syntax.begin, "unknown modifier: " + syntax.text + DidYouMean(syntax.text, ModifierNames()));
+    return Failure(syntax.begin,
+                   "unknown modifier: " + syntax.text + DidYouMean(syntax.text, ModifierNames()));
   }
 
   Status ApplyLength(const expr::Syntax& syntax, data::KeyComponent* component) const {

@@ -26,11 +26,12 @@ struct KeyDefinition {
   std::vector<data::KeyComponent> components;
 };
 
-/// "unique(a, b(desc))" or "non_unique(...)". Errors: class "bad_index_definition", with the offset in
-/// the text as expression_offset.
+/// "unique(a, b(desc))" or "non_unique(...)". Errors: class "bad_index_definition", with the offset
+/// in the text as expression_offset.
 Result<KeyDefinition> ParseIndexDefinition(std::string_view text, const ComponentFields& fields);
 
-/// "a, b(desc)", the inside of an index definition. Blank text: no components. Errors: class "bad_order".
+/// "a, b(desc)", the inside of an index definition. Blank text: no components. Errors: class
+/// "bad_order".
 Result<std::vector<data::KeyComponent>> ParseOrder(std::string_view text,
                                                    const ComponentFields& fields);
 

@@ -18,8 +18,8 @@ Status JsonError(const SourceText& source, int64_t offset, std::string message) 
   return MakeError(std::move(info), std::move(message));
 }
 
-/// A bounded input of RapidJSON that tells its position at any time (the library's own string stream is
-/// copied while a string is read and tells too late).
+/// A bounded input of RapidJSON that tells its position at any time (the library's own string
+/// stream is copied while a string is read and tells too late).
 class TellingStream {
  public:
   using Ch = char;
@@ -87,8 +87,8 @@ class TreeBuilder {
   bool too_deep() const { return open_.size() >= static_cast<size_t>(kMaxTreeDepth); }
 
  private:
-  /// The library reports a token when it has read it; it begins after the blanks and punctuation that
-  /// follow the token before.
+  /// The library reports a token when it has read it; it begins after the blanks and punctuation
+  /// that follow the token before.
   int64_t TokenBegin() const {
     size_t at = end_;
     while (at < source_.text().size()) {

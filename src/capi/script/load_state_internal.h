@@ -1,8 +1,9 @@
 #pragma once
 
-// What the parts of the loader share. A script is loaded in passes over all nodes: settings are read and
-// checked alone (drafts), then tables and indexes are linked, then expressions are compiled against the
-// fields known by then. Each pass reports what it can and marks what later passes must not judge.
+// What the parts of the loader share. A script is loaded in passes over all nodes: settings are
+// read and checked alone (drafts), then tables and indexes are linked, then expressions are
+// compiled against the fields known by then. Each pass reports what it can and marks what later
+// passes must not judge.
 
 #include <deque>
 #include <memory>
@@ -25,8 +26,8 @@ namespace capi::script {
 struct Spot {
   const TreeNode* node = nullptr;
   std::string path;
-  /// The map the value belongs to, for the place of an error about a missing value; null if such an error
-  /// must not be reported (again).
+  /// The map the value belongs to, for the place of an error about a missing value; null if such an
+  /// error must not be reported (again).
   const TreeNode* parent = nullptr;
   bool given() const { return node != nullptr; }
 };
@@ -34,8 +35,8 @@ struct Spot {
 /// The string at a key.
 Spot StringSpot(MapReader* map, std::string_view key);
 
-/// The fields an alias stands for. A field without a type was reported as wrong; expressions that use it
-/// are not judged.
+/// The fields an alias stands for. A field without a type was reported as wrong; expressions that
+/// use it are not judged.
 class FieldNames {
  public:
   struct Entry {
@@ -75,9 +76,10 @@ struct NodeDraft {
   Spot spot;                ///< the map of the node
   bool type_known = false;  ///< false: nothing but the type was looked at
 
-  FieldNames columns;   ///< r.* of a file reader
-  FieldNames written;   ///< w.*
-  FieldNames produced;  ///< p.*
+  FieldNames columns;           ///< r.* of a file reader
+  FieldNames written;           ///< w.*
+  FieldNames produced;          ///< p.*
+  bool produced_known = false;  ///< false: p.* cannot be judged (reported)
 
   Spot reader_table;
   NodeDraft* reader_creator = nullptr;  ///< null: not linked (reported)
@@ -94,13 +96,15 @@ struct NodeDraft {
   std::vector<std::pair<std::string, Spot>> criteria;
   /// Parallel to processor->calculated as the script has them.
   std::vector<Spot> calculations;
-  bool python_complete = false;  ///< all Python sources were read
+  bool python_complete = false;              ///< all Python sources were read
   std::vector<std::string> processor_reads;  ///< r.* names used by the processor
   Spot policy;
 
   /// What r.* means; null if that is unknown (reported).
   const FieldNames* reader_fields() const {
-    return node->file_reader ? &columns : reader_creator != nullptr ? &reader_creator->written : nullptr;
+    return node->file_reader           ? &columns
+           : reader_creator != nullptr ? &reader_creator->written
+                                       : nullptr;
   }
 };
 
@@ -127,7 +131,8 @@ struct LoadState {
 struct ExpressionPlace {
   struct Alias {
     std::string name;
-    const FieldNames* fields = nullptr;  ///< null: unknown, everything is accepted and nothing compiled
+    const FieldNames* fields =
+        nullptr;  ///< null: unknown, everything is accepted and nothing compiled
   };
   expr::ContextKind context = expr::ContextKind::kField;
   std::optional<data::FieldType> declared;
@@ -143,7 +148,8 @@ ExpressionPtr CompileExpression(const Spot& spot, const ExpressionPlace& place,
 void AddExpressionError(const Status& status, const Spot& spot, std::string_view error_class,
                         const LoadState& state);
 
-/// The type a `type` or `col_type` key names; class "bad_field_type". `parent` is the map of the key.
+/// The type a `type` or `col_type` key names; class "bad_field_type". `parent` is the map of the
+/// key.
 std::optional<data::FieldType> ReadFieldType(MapReader* map, std::string_view key,
                                              const LoadState& state);
 

@@ -199,7 +199,8 @@ TEST(Loader, OldEventFieldsBecomeNewOnes) {
   const auto script = MustLoad(
       "dependency_policies:\n  p:\n    is_default: true\n"
       "    event_priority_order: run_final_status, node_start_ts(desc)\n"
-      "    rules: [{cmd: nogo, expression: 'e.run_final_status == 3 && \"e.x\" == string(nrs.run_id)'}]\n");
+      "    rules: [{cmd: nogo, expression: 'e.run_final_status == 3 && \"e.x\" == "
+      "string(nrs.run_id)'}]\n");
   const DependencyPolicy& policy = *script->policies[0];
   EXPECT_EQ(policy.order[0].field, "run_status");
   EXPECT_EQ(policy.order[1].field, "node_start_ts");

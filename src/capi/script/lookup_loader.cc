@@ -16,9 +16,9 @@ constexpr int64_t kMostLookupBatch = 20000;
 
 void CheckBatchSize(const Spot& spot, int64_t value, LoadState* state) {
   if (value > kMostLookupBatch) {
-    state->Error(spot, "out_of_range",
-                 "at most " + std::to_string(kMostLookupBatch) + " is allowed: " +
-                     std::to_string(value));
+    state->Error(
+        spot, "out_of_range",
+        "at most " + std::to_string(kMostLookupBatch) + " is allowed: " + std::to_string(value));
   }
 }
 
@@ -67,8 +67,10 @@ std::string JoinField(const JoinPart& part, const NodeDraft& draft, const LoadSt
   const std::string& name = (*syntax)->text;
   const FieldNames* fields = draft.reader_fields();
   if (fields != nullptr && fields->Find(name) == nullptr) {
+    const std::string near = NearName(name, fields->names());
     JoinError(join_on, part.offset, "bad_join_on",
-              "the read table has no such field: r." + name + DidYouMean(name, fields->names()),
+              "the read table has no such field: r." + name +
+                  (near.empty() ? "" : "; did you mean r." + near + "?"),
               state);
     return "";
   }
@@ -131,9 +133,10 @@ void CheckJoinType(NodeDraft* draft, LoadState* state) {
   draft->node->lookup->join_type = text == "left" ? JoinType::kLeft : JoinType::kInner;
   if (text != "inner" && text != "left") {
     const TreeNode& at = lookup.join_type.given() ? *lookup.join_type.node : *lookup.whole.node;
-    state->diagnostics->Error(at, lookup.join_type.path, "bad_join_type",
-                              text.empty() ? "the join type is missing: inner or left is expected"
-                                           : "inner or left is expected: " + text + DidYouMean(text, kTypes));
+    state->diagnostics->Error(
+        at, lookup.join_type.path, "bad_join_type",
+        text.empty() ? "the join type is missing: inner or left is expected"
+                     : "inner or left is expected: " + text + DidYouMean(text, kTypes));
   }
 }
 
@@ -172,10 +175,9 @@ void LinkLookup(NodeDraft* draft, const IndexesByName& indexes, bool* all_found,
   if (!lookup.index_name.given() || IsBlank(lookup.index_name.node->text)) {
     *all_found = false;
     if (lookup.index_name.parent != nullptr) {
-      state->diagnostics->Error(lookup.index_name.given() ? *lookup.index_name.node
-                                                          : *lookup.index_name.parent,
-                                lookup.index_name.path, "unknown_index",
-                                "the name of the index to look up is missing");
+      state->diagnostics->Error(
+          lookup.index_name.given() ? *lookup.index_name.node : *lookup.index_name.parent,
+          lookup.index_name.path, "unknown_index", "the name of the index to look up is missing");
     }
     return;
   }
@@ -189,7 +191,8 @@ void LinkLookup(NodeDraft* draft, const IndexesByName& indexes, bool* all_found,
         names.push_back(name);
       }
       state->Error(lookup.index_name, "unknown_index",
-                   "no node defines this index: " + result.index_name + DidYouMean(result.index_name, names));
+                   "no node defines this index: " + result.index_name +
+                       DidYouMean(result.index_name, names));
     }
     return;
   }

@@ -61,8 +61,8 @@ const TreeNode* MapReader::Find(std::string_view key) {
 }
 
 void MapReader::WrongKind(const TreeNode& value, std::string_view key, std::string_view expected) {
-  std::string message = std::string(expected) + " is expected here, not " +
-                        std::string(KindName(value.kind));
+  std::string message =
+      std::string(expected) + " is expected here, not " + std::string(KindName(value.kind));
   if (value.kind == TreeNode::Kind::kNumber) {
     message += ": " + value.text;
   }

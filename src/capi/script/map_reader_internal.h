@@ -1,8 +1,8 @@
 #pragma once
 
-// Reads a map whose keys have a fixed spelling (spec/script.md 1): letter case does not matter, null is
-// the same as an absent key, repeated keys merge, types are checked strictly, unknown keys are warned
-// about.
+// Reads a map whose keys have a fixed spelling (spec/script.md 1): letter case does not matter,
+// null is the same as an absent key, repeated keys merge, types are checked strictly, unknown keys
+// are warned about.
 
 #include <cstdint>
 #include <optional>
@@ -17,8 +17,8 @@ namespace capi::script {
 
 class MapReader {
  public:
-  /// `node` null: nothing is found. A node that is no map is reported ("bad_json"). `tree` keeps merged
-  /// maps.
+  /// `node` null: nothing is found. A node that is no map is reported ("bad_json"). `tree` keeps
+  /// merged maps.
   MapReader(const TreeNode* node, std::string path, Diagnostics* diagnostics, Tree* tree);
 
   bool exists() const { return node_ != nullptr; }
@@ -31,8 +31,8 @@ class MapReader {
 
   /// Null if absent or null.
   const TreeNode* Find(std::string_view key);
-  /// Typed values; null or nullopt if absent or reported as wrong. A string may be kUnresolved; the others
-  /// treat an unresolved placeholder as absent.
+  /// Typed values; null or nullopt if absent or reported as wrong. A string may be kUnresolved; the
+  /// others treat an unresolved placeholder as absent.
   const TreeNode* String(std::string_view key);
   /// "" if absent.
   std::string Text(std::string_view key);

@@ -112,8 +112,8 @@ Result<std::vector<std::string>> Script::AffectedNodes(
     }
     starts.insert(node);
   }
-  // What waits for an operator: manual nodes behind a start node, and what comes behind those unless it
-  // is started itself. Parents come first, so each node is looked at once.
+  // What waits for an operator: manual nodes behind a start node, and what comes behind those
+  // unless it is started itself. Parents come first, so each node is looked at once.
   std::set<const Node*> reached;
   std::set<const Node*> waiting;
   const std::vector<const Node*> order = TopologicalOrder();

@@ -20,7 +20,12 @@ namespace capi::script {
 using ExpressionPtr = std::shared_ptr<const expr::Expression>;
 
 enum class NodeType : uint8_t {
-  kFileTable, kTableTable, kTableLookupTable, kTableFile, kDistinctTable, kCustomTable
+  kFileTable,
+  kTableTable,
+  kTableLookupTable,
+  kTableFile,
+  kDistinctTable,
+  kCustomTable
 };
 std::string_view NodeTypeName(NodeType type);
 
@@ -29,13 +34,13 @@ enum class JoinType : uint8_t { kInner, kLeft };
 enum class ProcessorType : uint8_t { kTagAndDenormalize, kPyCalc };
 
 struct FileReaderColumn {
-  data::Field field;              ///< usable as r.<name>
-  std::string default_text;       ///< col_default_value as written
+  data::Field field;                         ///< usable as r.<name>
+  std::string default_text;                  ///< col_default_value as written
   std::optional<data::Value> default_value;  ///< parsed; nullopt if default_text is blank
-  std::string header;             ///< csv.col_hdr, "" = by index
-  int64_t index = 0;              ///< csv.col_idx
-  std::string format;             ///< csv.col_format, "" = none
-  std::vector<std::string> null_values;  ///< csv.null_values: cells treated as blank (ours)
+  std::string header;                        ///< csv.col_hdr, "" = by index
+  int64_t index = 0;                         ///< csv.col_idx
+  std::string format;                        ///< csv.col_format, "" = none
+  std::vector<std::string> null_values;      ///< csv.null_values: cells treated as blank (ours)
   std::string parquet_name;
 };
 
@@ -43,8 +48,8 @@ struct FileReader {
   std::vector<std::string> urls;  ///< one per batch
   FileFormat format = FileFormat::kCsv;
   bool by_header = false;
-  int64_t header_line = 0;        ///< csv.hdr_line_idx
-  int64_t first_data_line = 0;    ///< csv.first_data_line_idx
+  int64_t header_line = 0;      ///< csv.hdr_line_idx
+  int64_t first_data_line = 0;  ///< csv.first_data_line_idx
   char separator = ',';
   std::vector<FileReaderColumn> columns;  ///< script order
 };
@@ -67,7 +72,7 @@ struct Lookup {
   std::vector<std::string> join_fields;
   bool group = false;
   JoinType join_type = JoinType::kInner;
-  ExpressionPtr filter;  ///< over l.*, null = none
+  ExpressionPtr filter;                  ///< over l.*, null = none
   std::vector<std::string> used_fields;  ///< l.* fields used (filter and expressions), table order
 };
 
@@ -88,16 +93,16 @@ struct IndexDefinition {
 struct TableWriter {
   std::string name;
   std::string table_options;
-  ExpressionPtr having;  ///< over w.*, null = none
+  ExpressionPtr having;             ///< over w.*, null = none
   std::vector<TargetField> fields;  ///< script order
   std::vector<IndexDefinition> indexes;
 };
 
 struct FileColumn {
-  data::Field field;  ///< usable as w.<name> in having and in top.order
+  data::Field field;         ///< usable as w.<name> in having and in top.order
   ExpressionPtr expression;  ///< over r.*
-  std::string header;  ///< csv.header
-  std::string format;  ///< csv.format
+  std::string header;        ///< csv.header
+  std::string format;        ///< csv.format
   std::string parquet_name;
 };
 
@@ -149,7 +154,8 @@ struct DependencyRule {
 struct DependencyPolicy {
   std::string name;
   bool is_default = false;
-  /// Order over event fields run_id, run_is_current, run_status, node_status (old: also those of `e`).
+  /// Order over event fields run_id, run_is_current, run_status, node_status (old: also those of
+  /// `e`).
   std::vector<data::KeyComponent> order;
   std::vector<DependencyRule> rules;
 };
@@ -158,8 +164,8 @@ struct Node {
   std::string name;
   NodeType type = NodeType::kFileTable;
   std::string description;
-  bool manual = false;           ///< start_policy
-  bool rerun_fails = false;      ///< rerun_policy: fail
+  bool manual = false;       ///< start_policy
+  bool rerun_fails = false;  ///< rerun_policy: fail
   int64_t max_batch_processing_ms = 60000;
   const DependencyPolicy* policy = nullptr;  ///< owned by the Script; null for file_table
   std::optional<FileReader> file_reader;
@@ -181,8 +187,8 @@ struct Node {
 struct Script {
   std::string url;
   std::string parameters_url;
-  /// Hashes (16 hex digits of XXH3) of the script text after parameter replacement, and of everything
-  /// else that decides the result: parameters, Python sources, criteria files.
+  /// Hashes (16 hex digits of XXH3) of the script text after parameter replacement, and of
+  /// everything else that decides the result: parameters, Python sources, criteria files.
   std::string script_hash;
   std::string parameters_hash;
   /// Script order.

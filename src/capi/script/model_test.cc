@@ -13,8 +13,8 @@ namespace {
 
 using Names = std::vector<std::string>;
 
-/// A chain of table nodes: each entry "name<creator" or "name<creator<looked-up creator"; a "!" before
-/// the name marks a manual node; no "<": a node that reads a file.
+/// A chain of table nodes: each entry "name<creator" or "name<creator<looked-up creator"; a "!"
+/// before the name marks a manual node; no "<": a node that reads a file.
 std::shared_ptr<const Script> Graph(const Names& nodes) {
   std::string text = "dependency_policies: {p: {is_default: true}}\nnodes:\n";
   for (std::string node : nodes) {
@@ -39,8 +39,9 @@ std::shared_ptr<const Script> Graph(const Names& nodes) {
       text += "    l: {index_name: idx_to_check_uniq_" + parts[2] +
               ", join_on: r.k, join_type: inner}\n";
     }
-    text += "    w: {name: t_" + parts[0] + ", fields: {k: {expression: \"1\", type: int}}, indexes: " +
-            "{idx_to_check_uniq_" + parts[0] + ": unique(k)}}\n";
+    text += "    w: {name: t_" + parts[0] +
+            ", fields: {k: {expression: \"1\", type: int}}, indexes: " + "{idx_to_check_uniq_" +
+            parts[0] + ": unique(k)}}\n";
   }
   TextFetcher fetcher({{"s.yaml", text}});
   LoadOptions options;
@@ -103,6 +104,14 @@ TEST(Script, OrderAndReaders) {
   EXPECT_EQ(script->CreatorOf("t_x")->name, "x");
   EXPECT_EQ(script->CreatorOf("t"), nullptr);
   EXPECT_EQ(script->FindNode("t"), nullptr);
+}
+
+TEST(Shortened, KeepsBothEnds) {
+  EXPECT_EQ(Shortened("abc", 3), "abc");
+  EXPECT_EQ(Shortened("abcdefg", 5),
+            "ab\xe2\x80\xa6"
+            "fg");
+  EXPECT_EQ(Shortened("\xc3\xa9\xc3\xa9\xc3\xa9", 3), "\xc3\xa9\xc3\xa9\xc3\xa9");
 }
 
 TEST(PrintNodes, AlignsColumns) {

@@ -10,7 +10,9 @@ namespace {
 
 bool IsLetter(char c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'); }
 bool IsWordCharacter(char c) { return IsLetter(c) || (c >= '0' && c <= '9') || c == '_'; }
-bool IsWord(std::string_view name) { return std::all_of(name.begin(), name.end(), IsWordCharacter); }
+bool IsWord(std::string_view name) {
+  return std::all_of(name.begin(), name.end(), IsWordCharacter);
+}
 
 NameProblem TooLong(std::string_view name) {
   return {"name_too_long", "a name may have at most " + std::to_string(kMaxTableNameLength) +
@@ -31,9 +33,9 @@ std::optional<NameProblem> CheckTableName(std::string_view name) {
     }
   }
   if (!IsWord(name)) {
-    return NameProblem{"bad_table_name",
-                       "a table name may hold only the characters A-Z a-z 0-9 _: " +
-                           std::string(name)};
+    return NameProblem{
+        "bad_table_name",
+        "a table name may hold only the characters A-Z a-z 0-9 _: " + std::string(name)};
   }
   return name.size() > kMaxTableNameLength ? std::optional(TooLong(name)) : std::nullopt;
 }
@@ -41,9 +43,9 @@ std::optional<NameProblem> CheckTableName(std::string_view name) {
 std::optional<NameProblem> CheckIndexName(std::string_view name) {
   const std::string_view prefix = "idx";
   if (!name.starts_with(prefix) || name.size() == prefix.size() || !IsWord(name)) {
-    return NameProblem{"bad_index_name",
-                       "an index name must be idx and at least one of A-Z a-z 0-9 _: " +
-                           std::string(name)};
+    return NameProblem{
+        "bad_index_name",
+        "an index name must be idx and at least one of A-Z a-z 0-9 _: " + std::string(name)};
   }
   return name.size() > kMaxTableNameLength ? std::optional(TooLong(name)) : std::nullopt;
 }
@@ -51,8 +53,8 @@ std::optional<NameProblem> CheckIndexName(std::string_view name) {
 std::optional<NameProblem> CheckFieldName(std::string_view name) {
   for (const std::string_view reserved : {"rowid", "batch_idx"}) {
     if (EqualsIgnoringCase(name, reserved)) {
-      return NameProblem{"bad_field_name", "every table has a column of this name already: " +
-                                               std::string(name)};
+      return NameProblem{"bad_field_name",
+                         "every table has a column of this name already: " + std::string(name)};
     }
   }
   if (!IsIdentifier(name) || name[0] == '_') {

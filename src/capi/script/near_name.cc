@@ -43,8 +43,8 @@ std::string NearName(std::string_view name, const std::vector<std::string>& know
   if (name.empty() || name.size() > kLongestName) {
     return nearest;
   }
-  // Twice the distance, plus one for another first letter: of equally distant names the one that begins
-  // alike is meant.
+  // Twice the distance, plus one for another first letter: of equally distant names the one that
+  // begins alike is meant.
   const size_t most = name.size() <= 3 ? 1 : std::max<size_t>(2, name.size() / 3);
   size_t limit = 2 * most + 2;
   for (const std::string& candidate : known) {

@@ -8,7 +8,8 @@
 
 namespace capi::script {
 
-/// The known name nearest to `name`, or "" if none is similar. Of equally near names the first is taken.
+/// The known name nearest to `name`, or "" if none is similar. Of equally near names the first is
+/// taken.
 std::string NearName(std::string_view name, const std::vector<std::string>& known);
 
 /// "; did you mean x?" or "".

@@ -23,8 +23,7 @@ ExpressionPlace FieldPlace(const NodeDraft& draft) {
     place.allowed.push_back({"l", looked_up});
   }
   if (type == NodeType::kCustomTable) {
-    // What an unknown processor produces is unknown.
-    place.allowed.push_back({"p", draft.node->processor ? &draft.produced : nullptr});
+    place.allowed.push_back({"p", draft.produced_known ? &draft.produced : nullptr});
   }
   place.prohibited = {"w"};
   return place;

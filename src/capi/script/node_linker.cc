@@ -43,8 +43,9 @@ IndexesByName CollectIndexes(const CreatorsByTable& tables, LoadState* state) {
       const auto [other, inserted] = indexes.emplace(name, IndexOwner{&draft, i});
       if (!inserted) {
         state->diagnostics->ErrorAt(index.key_place, index.spot.path, "duplicate_index",
-                                    "two indexes have the same name: " + name + ", defined by node " +
-                                        other->second.owner->node->name + " already");
+                                    "two indexes have the same name: " + name +
+                                        ", defined by node " + other->second.owner->node->name +
+                                        " already");
       } else if (tables.count(name) > 0) {
         state->diagnostics->ErrorAt(index.key_place, index.spot.path, "duplicate_index",
                                     "an index must not have the name of a table: " + name);
@@ -108,7 +109,8 @@ void LinkPolicy(NodeDraft* draft, LoadState* state) {
   const bool unresolved = named && draft->policy.node->kind == TreeNode::Kind::kUnresolved;
   if (named && !unresolved && draft->node->policy == nullptr) {
     state->Error(draft->policy, "unknown_policy",
-                 "no such dependency policy: " + draft->policy.node->text + DidYouMean(draft->policy.node->text, names));
+                 "no such dependency policy: " + draft->policy.node->text +
+                     DidYouMean(draft->policy.node->text, names));
   }
 }
 

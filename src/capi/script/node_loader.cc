@@ -13,9 +13,9 @@ namespace {
 
 constexpr int64_t kUsualBatchProcessingMs = 60000;
 
-constexpr std::array kNodeTypes = {NodeType::kFileTable,       NodeType::kTableTable,
+constexpr std::array kNodeTypes = {NodeType::kFileTable,        NodeType::kTableTable,
                                    NodeType::kTableLookupTable, NodeType::kTableFile,
-                                   NodeType::kDistinctTable,   NodeType::kCustomTable};
+                                   NodeType::kDistinctTable,    NodeType::kCustomTable};
 
 std::optional<NodeType> ReadNodeType(MapReader* map, LoadState* state) {
   const TreeNode* value = map->Find("type");
@@ -37,8 +37,9 @@ std::optional<NodeType> ReadNodeType(MapReader* map, LoadState* state) {
   }
   expected += " is expected";
   state->diagnostics->Error(map->NodeOr(text), map->PathOf("type"), "bad_node_type",
-                            text == nullptr ? "the type of the node is missing: " + expected
-                                            : expected + ": " + text->text + DidYouMean(text->text, names));
+                            text == nullptr
+                                ? "the type of the node is missing: " + expected
+                                : expected + ": " + text->text + DidYouMean(text->text, names));
   return std::nullopt;
 }
 
@@ -52,7 +53,8 @@ bool ReadChoice(MapReader* map, std::string_view key, const std::string& usual,
   }
   if (value->text != other) {
     state->diagnostics->Error(*value, map->PathOf(key), error_class,
-                              usual + " or " + other + " is expected: " + value->text + DidYouMean(value->text, {usual, other}));
+                              usual + " or " + other + " is expected: " + value->text +
+                                  DidYouMean(value->text, {usual, other}));
   }
   return value->text == other;
 }
@@ -105,8 +107,8 @@ void LoadNode(MapReader* map, NodeDraft* draft, LoadState* state) {
   } else {
     LoadTableReader(&reader, draft, state);
   }
-  const std::string not_used = "nodes of type " + std::string(NodeTypeName(*type)) +
-                               " do not use this key";
+  const std::string not_used =
+      "nodes of type " + std::string(NodeTypeName(*type)) + " do not use this key";
   if (*type == NodeType::kTableLookupTable) {
     MapReader lookup = Required(map, "l", "lookup (l)", state);
     LoadLookup(&lookup, draft, state);
@@ -150,8 +152,9 @@ void LoadNodes(const TreeNode* nodes, LoadState* state) {
       continue;
     }
     if (entry.key.empty() || entry.key.find(',') != std::string::npos) {
-      state->diagnostics->WarnAt(draft.node->place, draft.spot.path, "unusable_name",
-                                 "a node of this name cannot be named as a start node: " + entry.key);
+      state->diagnostics->WarnAt(
+          draft.node->place, draft.spot.path, "unusable_name",
+          "a node of this name cannot be named as a start node: " + entry.key);
     }
     MapReader map = state->Reader(draft.spot);
     if (map.exists()) {

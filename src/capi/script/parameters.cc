@@ -124,8 +124,8 @@ std::optional<ParameterValue> ReadValue(const TreeNode& node, std::string* probl
       std::vector<std::string> items;
       for (const TreeNode* item : node.items) {
         if (!item->is_text()) {
-          *problem = "a list must hold strings only, but it holds " +
-                     std::string(KindName(item->kind));
+          *problem =
+              "a list must hold strings only, but it holds " + std::string(KindName(item->kind));
           return std::nullopt;
         }
         items.push_back(item->text);
@@ -136,8 +136,9 @@ std::optional<ParameterValue> ReadValue(const TreeNode& node, std::string* probl
     }
     case TreeNode::Kind::kNull:
     case TreeNode::Kind::kMap:
-      *problem = "a parameter must be a string, a number, true or false, or a list of strings, not " +
-                 std::string(KindName(node.kind));
+      *problem =
+          "a parameter must be a string, a number, true or false, or a list of strings, not " +
+          std::string(KindName(node.kind));
       return std::nullopt;
   }
   return std::nullopt;
@@ -339,7 +340,8 @@ class Parameters::Replacer {
     for (const auto& [name, value] : parameters_.values_) {
       names.push_back(name);
     }
-    return "no value is given for this placeholder: " + placeholder.normalized() + DidYouMean(placeholder.name, names);
+    return "no value is given for this placeholder: " + placeholder.normalized() +
+           DidYouMean(placeholder.name, names);
   }
 
   void Report(const Placeholder& placeholder, std::string_view error_class, std::string message) {

@@ -1,6 +1,7 @@
 #pragma once
 
-// Placeholders (spec/script.md 2): plain text replacement in the whole script text before it is parsed.
+// Placeholders (spec/script.md 2): plain text replacement in the whole script text before it is
+// parsed.
 
 #include <cstdint>
 #include <map>
@@ -36,8 +37,8 @@ class Parameters {
   /// --set name=value: wins over the file. The text is read as the type the placeholder asks for.
   void Override(std::string name, std::string value);
 
-  /// The text with its placeholders replaced. Reports "bad_parameter_reference", "unresolved_parameter"
-  /// and unused parameters.
+  /// The text with its placeholders replaced. Reports "bad_parameter_reference",
+  /// "unresolved_parameter" and unused parameters.
   std::unique_ptr<SourceText> Apply(const std::string& file, std::string_view text,
                                     Diagnostics* diagnostics) const;
 

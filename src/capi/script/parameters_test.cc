@@ -90,8 +90,8 @@ TEST(Parameters, EmptyListIsAllowed) {
 }
 
 TEST(Parameters, UnresolvedPlaceholdersAreReportedTogether) {
-  const Applied applied = Apply("[\"{dir_inn}\",\n \"{n|number}\", \"{l|stringlist}\"]",
-                                R"({"dir_in":"x","n":"10"})");
+  const Applied applied =
+      Apply("[\"{dir_inn}\",\n \"{n|number}\", \"{l|stringlist}\"]", R"({"dir_in":"x","n":"10"})");
   EXPECT_EQ(applied.errors, (Lines{"s:1:3 unresolved_parameter", "s:2:3 unresolved_parameter",
                                    "s:2:17 unresolved_parameter"}));
   EXPECT_EQ(applied.messages[0],
@@ -122,8 +122,7 @@ TEST(Parameters, NumbersAndBoolsStandAloneInQuotes) {
 }
 
 TEST(Parameters, BadValuesAreReportedEvenIfUnused) {
-  const Applied applied =
-      Apply("\"{a}\"", "{\"a\":null,\n\"b\":{},\n\"c\":[1],\n\"d\":[\"x\",2]}");
+  const Applied applied = Apply("\"{a}\"", "{\"a\":null,\n\"b\":{},\n\"c\":[1],\n\"d\":[\"x\",2]}");
   EXPECT_EQ(applied.errors, (Lines{"p:1:6 bad_parameter_value", "p:2:5 bad_parameter_value",
                                    "p:3:5 bad_parameter_value", "p:4:5 bad_parameter_value"}));
   EXPECT_EQ(Apply("{}", "[1]").errors, Lines{"p:1:1 bad_json"});
@@ -138,10 +137,9 @@ TEST(Parameters, UnusedOnesAreWarnedAbout) {
 }
 
 TEST(Parameters, OverridesFollowThePlaceholder) {
-  const std::string text =
-      R"(["{s}","{n|number}","{b|bool}","{l|stringlist}"])";
-  const Applied applied = Apply(text, R"({"s":"a","n":1})",
-                                {{"s", "5"}, {"n", "7"}, {"b", "false"}, {"l", "x,y"}});
+  const std::string text = R"(["{s}","{n|number}","{b|bool}","{l|stringlist}"])";
+  const Applied applied =
+      Apply(text, R"({"s":"a","n":1})", {{"s", "5"}, {"n", "7"}, {"b", "false"}, {"l", "x,y"}});
   EXPECT_EQ(applied.errors, Lines{});
   EXPECT_EQ(applied.text, R"(["5",7,false,["x","y"]])");
   EXPECT_EQ(Apply(R"(["{n|number}"])", "{}", {{"n", "x"}}).errors,
@@ -152,7 +150,8 @@ TEST(Parameters, OverridesFollowThePlaceholder) {
 }
 
 TEST(Parameters, PlacesLeadBackToTheFile) {
-  const Applied applied = Apply("[\"{a}\", 1,\n\"{n|number}\", 2]", R"({"a":"long text","n":12345})");
+  const Applied applied =
+      Apply("[\"{a}\", 1,\n\"{n|number}\", 2]", R"({"a":"long text","n":12345})");
   ASSERT_EQ(applied.text, "[\"long text\", 1,\n12345, 2]");
   const auto place = [&applied](const std::string& piece) {
     const SourcePlace found =

@@ -96,12 +96,13 @@ ExpressionPtr CompileRule(const Spot& spot, LoadState* state) {
   }
   const expr::Scope scope = RuleScope();
   const std::string& text = spot.node->text;
-  // The author's text is checked for messages with the right place; the new spelling is what is kept.
+  // The author's text is checked for messages with the right place; the new spelling is what is
+  // kept.
   Result<ExpressionPtr> compiled =
       expr::Compile(text, expr::ContextKind::kCond, scope, data::FieldType::kBool);
   if (compiled.ok()) {
-    compiled = expr::Compile(InNewSpelling(text), expr::ContextKind::kCond, scope,
-                             data::FieldType::kBool);
+    compiled =
+        expr::Compile(InNewSpelling(text), expr::ContextKind::kCond, scope, data::FieldType::kBool);
   }
   if (compiled.ok()) {
     return *std::move(compiled);
@@ -120,8 +121,8 @@ ExpressionPtr CompileRule(const Spot& spot, LoadState* state) {
 RuleCommand ReadCommand(MapReader* map, LoadState* state) {
   static const std::vector<std::string> kCommands = {"go", "wait", "nogo"};
   const TreeNode* value = map->String("cmd");
-  const bool skip = value != nullptr ? value->kind == TreeNode::Kind::kUnresolved
-                                     : map->Find("cmd") != nullptr;
+  const bool skip =
+      value != nullptr ? value->kind == TreeNode::Kind::kUnresolved : map->Find("cmd") != nullptr;
   if (skip) {
     return RuleCommand::kWait;
   }
@@ -133,10 +134,11 @@ RuleCommand ReadCommand(MapReader* map, LoadState* state) {
     return RuleCommand::kNoGo;
   }
   if (text != "wait") {
-    state->diagnostics->Error(map->NodeOr(value), map->PathOf("cmd"), "bad_rule",
-                              text.empty() ? "the command of the rule is missing: go, wait or nogo "
-                                             "is expected"
-                                           : "go, wait or nogo is expected: " + text + DidYouMean(text, kCommands));
+    state->diagnostics->Error(
+        map->NodeOr(value), map->PathOf("cmd"), "bad_rule",
+        text.empty() ? "the command of the rule is missing: go, wait or nogo "
+                       "is expected"
+                     : "go, wait or nogo is expected: " + text + DidYouMean(text, kCommands));
   }
   return RuleCommand::kWait;
 }

@@ -12,7 +12,8 @@ int64_t Utf8Length(uint32_t code_point) {
   return code_point < 0x80 ? 1 : code_point < 0x800 ? 2 : code_point < 0x10000 ? 3 : 4;
 }
 
-/// Reads the escape at text[*at] (a backslash), moves *at behind it and returns the bytes it stands for.
+/// Reads the escape at text[*at] (a backslash), moves *at behind it and returns the bytes it stands
+/// for.
 int64_t SkipEscape(std::string_view text, size_t* at) {
   const size_t begin = *at;
   const char kind = begin + 1 < text.size() ? text[begin + 1] : '\0';
@@ -25,7 +26,9 @@ int64_t SkipEscape(std::string_view text, size_t* at) {
   uint32_t code_point = 0;
   for (size_t i = begin + 2; i < *at; ++i) {
     const char c = text[i];
-    const int digit = c >= '0' && c <= '9' ? c - '0' : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10 : 0;
+    const int digit = c >= '0' && c <= '9'                     ? c - '0'
+                      : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10
+                                                               : 0;
     code_point = code_point * 16 + static_cast<uint32_t>(digit);
   }
   const bool high_surrogate = code_point >= 0xd800 && code_point < 0xdc00;

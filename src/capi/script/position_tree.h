@@ -1,8 +1,8 @@
 #pragma once
 
-// What a JSON or YAML text says, with the place of every value. The rules that are common to scripts,
-// parameter files and criteria files (spec/script.md 1) are applied on this tree, so that they are the
-// same for both formats.
+// What a JSON or YAML text says, with the place of every value. The rules that are common to
+// scripts, parameter files and criteria files (spec/script.md 1) are applied on this tree, so that
+// they are the same for both formats.
 
 #include <cstdint>
 #include <deque>

@@ -44,7 +44,8 @@ std::string PlaceText(const SourcePlace& place) {
 }
 
 TEST(JsonTree, PlacesOfValues) {
-  const Parsed json = Json("{\n  \"a\": 12,\n  \"b\" : [ true, null,\n \"x\"], \"c\":{\"d\":-1.5}\n}");
+  const Parsed json =
+      Json("{\n  \"a\": 12,\n  \"b\" : [ true, null,\n \"x\"], \"c\":{\"d\":-1.5}\n}");
   ASSERT_TRUE(json.status().ok()) << json.error();
   EXPECT_EQ(PlaceText(json.root().place()), "1:1");
   EXPECT_EQ(PlaceText(json.At("a").place()), "2:8");
@@ -64,20 +65,21 @@ TEST(JsonTree, PlacesInsideStrings) {
   const TreeNode& text = json.At("a");
   EXPECT_EQ(text.text, "x\"y\xc3\xa9\xf0\x9f\x98\x80z");
   EXPECT_EQ(text.PlaceInside(0).column, 8);
-  EXPECT_EQ(text.PlaceInside(1).column, 9);    // the escaped quote
-  EXPECT_EQ(text.PlaceInside(2).column, 11);   // y
-  EXPECT_EQ(text.PlaceInside(3).column, 12);   // \u00e9
-  EXPECT_EQ(text.PlaceInside(5).column, 18);   // the surrogate pair
-  EXPECT_EQ(text.PlaceInside(9).column, 30);   // z
-  EXPECT_EQ(text.PlaceInside(-1).column, 7);   // unknown: the quote
+  EXPECT_EQ(text.PlaceInside(1).column, 9);   // the escaped quote
+  EXPECT_EQ(text.PlaceInside(2).column, 11);  // y
+  EXPECT_EQ(text.PlaceInside(3).column, 12);  // \u00e9
+  EXPECT_EQ(text.PlaceInside(5).column, 18);  // the surrogate pair
+  EXPECT_EQ(text.PlaceInside(9).column, 30);  // z
+  EXPECT_EQ(text.PlaceInside(-1).column, 7);  // unknown: the quote
 }
 
 TEST(JsonTree, RefusesWhatIsNotStrictJson) {
   EXPECT_EQ(Json("").error(), "s.json:1:1: the file is empty, a JSON map is expected");
   EXPECT_EQ(Json("\xef\xbb\xbf{}").error(),
             "s.json:1:1: a JSON file must not begin with a byte order mark");
-  for (const char* text : {"{\"a\":1,}", "{} x", "// c\n{}", "{'a':1}", "{\"a\":01}", "{\"a\":\"\t\"}",
-                           "{\"a\":+1}", "{\"a\" 1}", "[1", "{\"a\":\"\\x\"}", "nul"}) {
+  for (const char* text :
+       {"{\"a\":1,}", "{} x", "// c\n{}", "{'a':1}", "{\"a\":01}", "{\"a\":\"\t\"}", "{\"a\":+1}",
+        "{\"a\" 1}", "[1", "{\"a\":\"\\x\"}", "nul"}) {
     const Parsed json = Json(text);
     EXPECT_FALSE(json.status().ok()) << text;
     EXPECT_EQ(InfoOf(json.status()).error_class, "bad_json") << text;
@@ -103,7 +105,8 @@ TEST(JsonTree, LastOfRepeatedNamesIsKept) {
 }
 
 TEST(YamlTree, PlacesOfValues) {
-  const Parsed yaml = Yaml("---\na: 12\nb:\n  - true\n  - \"q\"\nc: {d: -1.5}\n\xc3\xa9: x\nf: y\n");
+  const Parsed yaml =
+      Yaml("---\na: 12\nb:\n  - true\n  - \"q\"\nc: {d: -1.5}\n\xc3\xa9: x\nf: y\n");
   ASSERT_TRUE(yaml.status().ok()) << yaml.error();
   EXPECT_EQ(PlaceText(yaml.At("a").place()), "2:4");
   EXPECT_EQ(PlaceText(yaml.At("b").items[0]->place()), "4:5");
@@ -114,7 +117,9 @@ TEST(YamlTree, PlacesOfValues) {
 }
 
 TEST(YamlTree, PlacesAfterByteOrderMarkAndCarriageReturns) {
-  const Parsed yaml = Yaml("\xef\xbb\xbf" "a: 1\r\nb: 2\r\n");
+  const Parsed yaml = Yaml(
+      "\xef\xbb\xbf"
+      "a: 1\r\nb: 2\r\n");
   ASSERT_TRUE(yaml.status().ok()) << yaml.error();
   EXPECT_EQ(PlaceText(yaml.At("b").place()), "2:4");
 }
@@ -161,19 +166,21 @@ TEST(YamlTree, AnchorsAndMergeKeys) {
 }
 
 TEST(YamlTree, RefusesWhatScriptsCannotHold) {
-  EXPECT_EQ(Yaml("a: 1\na: 2\n").error(),
-            "s.yaml:2:1: the key stands twice in the same map: a");
+  EXPECT_EQ(Yaml("a: 1\na: 2\n").error(), "s.yaml:2:1: the key stands twice in the same map: a");
   EXPECT_EQ(Yaml("a:\n  1: x\n").error(),
             "s.yaml:2:3: keys must be strings (quote them), but this is a number");
-  for (const char* text : {"a: [1", "a: .nan", "a: *x", "a: &x [*x]", "<<: 5\n", "a: {b: 1}}", "\t- a",
-                           "a: !!int x", "? [a]\n: b\n", "a: \"\\q\"", "a: b: c"}) {
+  for (const char* text : {"a: [1", "a: .nan", "a: *x", "a: &x [*x]", "<<: 5\n", "a: {b: 1}}",
+                           "\t- a", "a: !!int x", "? [a]\n: b\n", "a: \"\\q\"", "a: b: c"}) {
     const Parsed yaml = Yaml(text);
     EXPECT_FALSE(yaml.status().ok()) << text;
     EXPECT_EQ(InfoOf(yaml.status()).error_class, "bad_json") << text;
     EXPECT_TRUE(InfoOf(yaml.status()).place.known()) << text;
   }
   EXPECT_FALSE(Yaml(std::string("a: 1\0", 5)).status().ok());
-  EXPECT_FALSE(Yaml("\xff\xfe" "a").status().ok());
+  EXPECT_FALSE(Yaml("\xff\xfe"
+                    "a")
+                   .status()
+                   .ok());
 }
 
 TEST(YamlTree, OnlyTheFirstDocumentIsRead) {

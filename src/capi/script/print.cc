@@ -11,18 +11,21 @@ namespace {
 constexpr size_t kNumColumns = 6;
 using Line = std::array<std::string, kNumColumns>;
 
+/// Longest text in a column of addresses.
+constexpr size_t kLongestText = 60;
+
+bool BeginsCharacter(char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }
+
 /// Characters of a UTF-8 text.
 size_t NumCharacters(const std::string& text) {
-  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) {
-    return (static_cast<unsigned char>(c) & 0xc0) != 0x80;
-  }));
+  return static_cast<size_t>(std::count_if(text.begin(), text.end(), BeginsCharacter));
 }
 
 Line Describe(const Node& node) {
   return Line{node.name,
               std::string(NodeTypeName(node.type)),
-              DescribeInput(node),
-              DescribeOutput(node),
+              Shortened(DescribeInput(node), kLongestText),
+              Shortened(DescribeOutput(node), kLongestText),
               std::to_string(node.num_batches()),
               node.manual ? "manual" : "auto"};
 }
@@ -46,6 +49,21 @@ std::string DescribeInput(const Node& node) {
 
 std::string DescribeOutput(const Node& node) {
   return node.table_writer ? node.table_writer->name : node.file_writer->url_template;
+}
+
+std::string Shortened(const std::string& text, size_t most) {
+  std::vector<size_t> begins;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (BeginsCharacter(text[i])) {
+      begins.push_back(i);
+    }
+  }
+  if (begins.size() <= most) {
+    return text;
+  }
+  const size_t head = most / 2;
+  const size_t tail = most - head - 1;
+  return text.substr(0, begins[head]) + "\xe2\x80\xa6" + text.substr(begins[begins.size() - tail]);
 }
 
 std::string PrintNodes(const Script& script) {

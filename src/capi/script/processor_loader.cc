@@ -51,7 +51,8 @@ const TreeNode* FetchCriteria(const TreeNode& url, const std::string& path, Load
   state->sources.push_back(std::make_unique<SourceText>(url.text, *std::move(text)));
   state->diagnostics->NoteFile(url.text);
   if (IsBlank(state->sources.back()->text())) {
-    state->diagnostics->Error(url, path, "bad_processor", "the criteria file is empty: " + url.text);
+    state->diagnostics->Error(url, path, "bad_processor",
+                              "the criteria file is empty: " + url.text);
     return nullptr;
   }
   const Result<const TreeNode*> root = ParseJson(*state->sources.back(), state->tree);
@@ -73,11 +74,13 @@ void ReadTagField(MapReader* map, NodeDraft* draft, LoadState* state) {
   const bool unresolved = name != nullptr && name->kind == TreeNode::Kind::kUnresolved;
   Processor& processor = *draft->node->processor;
   processor.tag_field = name == nullptr ? std::string() : name->text;
-  if (!reported && !unresolved && !IsIdentifier(processor.tag_field)) {
-    state->diagnostics->Error(map->NodeOr(name), map->PathOf("tag_field_name"), "bad_processor",
-                              "the name of the field that gets the tag is expected, letters, digits "
-                              "and _: " +
-                                  processor.tag_field);
+  draft->produced_known = IsIdentifier(processor.tag_field) && !unresolved;
+  if (!reported && !unresolved && !draft->produced_known) {
+    state->diagnostics->Error(
+        map->NodeOr(name), map->PathOf("tag_field_name"), "bad_processor",
+        "the name of the field that gets the tag is expected, letters, digits "
+        "and _: " +
+            processor.tag_field);
   }
   processor.produced = {data::Field{processor.tag_field, data::FieldType::kString}};
   draft->produced.Add(processor.tag_field, data::FieldType::kString);
@@ -121,10 +124,11 @@ void ReadCalculatedField(const TreeEntry& entry, const SourcePlace& key_place,
                          const std::string& path, NodeDraft* draft, LoadState* state) {
   MapReader map(entry.value, path, state->diagnostics, state->tree);
   if (!IsIdentifier(entry.key)) {
-    state->diagnostics->ErrorAt(key_place, path, "bad_processor",
-                                "a calculated field is a variable in Python, its name may hold only "
-                                "letters, digits and _: " +
-                                    entry.key);
+    state->diagnostics->ErrorAt(
+        key_place, path, "bad_processor",
+        "a calculated field is a variable in Python, its name may hold only "
+        "letters, digits and _: " +
+            entry.key);
   }
   PyField field;
   field.field.name = entry.key;
@@ -157,6 +161,7 @@ void LoadPyProcessor(MapReader* map, NodeDraft* draft, LoadState* state) {
   }
   const TreeNode* fields = map->Map("calculated_fields");
   map->WarnUnknown();
+  draft->produced_known = fields != nullptr || map->Find("calculated_fields") == nullptr;
   if (fields == nullptr) {
     return;
   }
@@ -204,11 +209,12 @@ void LoadProcessor(MapReader* map, NodeDraft* draft, LoadState* state) {
   const std::string name = type == nullptr ? std::string() : type->text;
   if (name != kTypes[0] && name != kTypes[1]) {
     map->Find("p");
-    state->diagnostics->Error(map->NodeOr(type), map->PathOf("custom_proc_type"),
-                              "unknown_processor",
-                              name.empty() ? "the processor type is missing: py_calc or "
-                                             "tag_and_denormalize is expected"
-                                           : "py_calc or tag_and_denormalize is expected: " + name + DidYouMean(name, kTypes));
+    state->diagnostics->Error(
+        map->NodeOr(type), map->PathOf("custom_proc_type"), "unknown_processor",
+        name.empty()
+            ? "the processor type is missing: py_calc or "
+              "tag_and_denormalize is expected"
+            : "py_calc or tag_and_denormalize is expected: " + name + DidYouMean(name, kTypes));
     return;
   }
   Processor& processor = draft->node->processor.emplace();

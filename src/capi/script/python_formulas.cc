@@ -48,8 +48,8 @@ class FormulaChecker {
 
   void Check(size_t i) {
     const Spot& spot = draft_->calculations[i];
-    const bool skip = !spot.given() || spot.node->kind == TreeNode::Kind::kUnresolved ||
-                      IsBlank(spot.node->text);
+    const bool skip =
+        !spot.given() || spot.node->kind == TreeNode::Kind::kUnresolved || IsBlank(spot.node->text);
     if (skip) {
       return;
     }
@@ -102,7 +102,8 @@ class FormulaChecker {
         names.push_back(other);
       }
       Error(spot, call.begin, "python_function_missing",
-            "no Python source defines this function at the beginning of a line: " + name + DidYouMean(name, names));
+            "no Python source defines this function at the beginning of a line: " + name +
+                DidYouMean(name, names));
       return;
     }
     if (num_arguments < function->second.min_arguments ||
@@ -131,21 +132,13 @@ class FormulaChecker {
     const FieldNames* reader = draft_->reader_fields();
     const bool is_reader = alias == "r";
     const FieldNames* fields = is_reader ? reader : &draft_->produced;
-    const bool known = alias == "r" || alias == "p"
-                           ? fields == nullptr || fields->Find(name) != nullptr
-                           : false;
+    const bool has_alias = is_reader || alias == "p";
+    const bool known = has_alias && (fields == nullptr || fields->Find(name) != nullptr);
     if (!known) {
-      std::vector<std::string> names;
-      for (const std::string& field : draft_->produced.names()) {
-        names.push_back("p." + field);
-      }
-      for (const std::string& field :
-           reader == nullptr ? std::vector<std::string>() : reader->names()) {
-        names.push_back("r." + field);
-      }
-      const std::string written = alias + "." + name;
-      Error(spot, syntax.begin, "unknown_field",
-            "no such field: " + written + DidYouMean(written, names));
+      const std::string near = has_alias ? NearName(name, fields->names()) : "";
+      std::string message = "no such field: " + alias + "." + name;
+      message += near.empty() ? "" : "; did you mean " + alias + "." + near + "?";
+      Error(spot, syntax.begin, "unknown_field", std::move(message));
       return;
     }
     if (is_reader) {
@@ -196,7 +189,8 @@ class FormulaChecker {
     std::vector<size_t> path;
     while (std::find(path.begin(), path.end(), at) == path.end()) {
       path.push_back(at);
-      at = *std::find_if(uses_[at].begin(), uses_[at].end(), [&done](size_t j) { return !done[j]; });
+      at =
+          *std::find_if(uses_[at].begin(), uses_[at].end(), [&done](size_t j) { return !done[j]; });
     }
     const auto first = std::find(path.begin(), path.end(), at);
     std::string names;

@@ -32,7 +32,8 @@ TEST(PythonSources, Defaults) {
 
 TEST(PythonSources, AnnotationsAndSeveralLines) {
   EXPECT_EQ(Found("def a(x: int, y: dict[str, int] = None) -> float: pass\n"), "a(1,2) ");
-  EXPECT_EQ(Found("def a(\n    x,  # first, comma\n    # between\n    y=2,\n):\n  pass\n"), "a(1,2) ");
+  EXPECT_EQ(Found("def a(\n    x,  # first, comma\n    # between\n    y=2,\n):\n  pass\n"),
+            "a(1,2) ");
   EXPECT_EQ(Found("def a(x, \\\n  y): pass\r\ndef b(\r\n  z\r\n): pass\r\n"), "a(2,2) b(1,1) ");
 }
 

@@ -78,8 +78,7 @@ ColumnDraft ReadColumn(const TreeEntry& entry, const std::string& path, NodeDraf
   column.index = csv.Integer("col_idx").value_or(0);
   result.index_spot = Spot{csv.Find("col_idx"), csv.PathOf("col_idx")};
   column.format = csv.Text("col_format");
-  for (const TreeNode* text :
-       csv.Strings("null_values").value_or(std::vector<const TreeNode*>())) {
+  for (const TreeNode* text : csv.Strings("null_values").value_or(std::vector<const TreeNode*>())) {
     column.null_values.push_back(text->text);
   }
   csv.WarnUnknown();
@@ -108,9 +107,10 @@ std::optional<FileFormat> DetectFormat(const std::vector<ColumnDraft>& columns,
     }
   }
   if (csv == nullptr && parquet == nullptr) {
-    state->Error(all_columns, "file_type_undetected",
-                 "no column tells whether the files are CSV or Parquet: csv.col_hdr, csv.col_idx above "
-                 "0 or parquet.col_name is expected");
+    state->Error(
+        all_columns, "file_type_undetected",
+        "no column tells whether the files are CSV or Parquet: csv.col_hdr, csv.col_idx above "
+        "0 or parquet.col_name is expected");
     return std::nullopt;
   }
   const ColumnDraft* other = csv != nullptr ? csv : undecided;
@@ -155,7 +155,8 @@ void CheckFormat(const ColumnDraft& draft, LoadState* state) {
       if (has_format) {
         state->Error(draft.spot, "bad_column_format",
                      "csv.col_format is not for columns of type " +
-                         std::string(data::FieldTypeName(column.field.type)) + ": " + column.format);
+                         std::string(data::FieldTypeName(column.field.type)) + ": " +
+                         column.format);
       }
       break;
     case data::FieldType::kDatetime:
@@ -181,11 +182,11 @@ void ParseDefault(ColumnDraft* draft, FileFormat format, LoadState* state) {
   const bool no_layout = format == FileFormat::kParquet && column.format.empty() &&
                          column.field.type == data::FieldType::kDatetime;
   if (no_layout) {
-    state->diagnostics->WarnAt(draft->default_spot.node->place(), draft->default_spot.path,
-                               "unused_default",
-                               "the default is not used: without csv.col_format nothing says how to "
-                               "read it as a datetime: " +
-                                   column.default_text);
+    state->diagnostics->WarnAt(
+        draft->default_spot.node->place(), draft->default_spot.path, "unused_default",
+        "the default is not used: without csv.col_format nothing says how to "
+        "read it as a datetime: " +
+            column.default_text);
     return;
   }
   Result<data::Value> value =

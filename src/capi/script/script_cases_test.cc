@@ -75,8 +75,8 @@ TEST(ScriptCases, OriginalsAnswerOrListedDeviation) {
     const std::string id = item.at("id");
     const LoadResult result = Load("script_cases", item);
     const json ours = AnswerOf(result);
-    const json stated = item.at("valid").get<bool>() ? json{{"valid", true}}
-                                                     : json{{"error", item.at("error")}};
+    const json stated =
+        item.at("valid").get<bool>() ? json{{"valid", true}} : json{{"error", item.at("error")}};
     const auto deviation = deviations.find(id);
     if (deviation == deviations.end()) {
       EXPECT_EQ(ours, stated) << id << "\n" << AllErrors(result);
@@ -140,8 +140,8 @@ TEST(ScriptCases, RunCasesLoad) {
   for (const json& item : ReadLines("run_cases/index.jsonl")) {
     const std::string id = item.at("id");
     // Their scripts are refused at load here (see the deviations of run cases).
-    const std::vector<std::string> refused = {
-                                              "r08_distinct_with_having", "r12_tag_criterion_not_bool", "r29_aggregate_in_file",
+    const std::vector<std::string> refused = {"r08_distinct_with_having",
+                                              "r12_tag_criterion_not_bool", "r29_aggregate_in_file",
                                               "r35_headers_but_no_header_line"};
     TextFetcher fetcher({}, kCases + "run_cases/" + item.value("dir", id));
     LoadOptions options;

@@ -1,5 +1,5 @@
-// Loads arbitrary text as a script. The first byte chooses JSON or YAML, with or without parameters; a
-// zero byte ends the parameter file and begins the script.
+// Loads arbitrary text as a script. The first byte chooses JSON or YAML, with or without
+// parameters; a zero byte ends the parameter file and begins the script.
 
 #include <cstddef>
 #include <cstdint>

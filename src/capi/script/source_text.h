@@ -1,7 +1,7 @@
 #pragma once
 
-// A text file as it is parsed, with the way back to the file as it was written: parameters are replaced
-// before parsing, and errors must name the line and column the author sees.
+// A text file as it is parsed, with the way back to the file as it was written: parameters are
+// replaced before parsing, and errors must name the line and column the author sees.
 
 #include <cstdint>
 #include <string>
@@ -24,8 +24,9 @@ class SourceText {
  public:
   /// A file parsed as it is.
   SourceText(std::string file, std::string text);
-  /// A file whose parsed text differs from what is written. `pieces` cover the parsed text, ascending.
-  /// `unresolved` holds placeholders that were left in the parsed text, as they stand there.
+  /// A file whose parsed text differs from what is written. `pieces` cover the parsed text,
+  /// ascending. `unresolved` holds placeholders that were left in the parsed text, as they stand
+  /// there.
   SourceText(std::string file, std::string_view original, std::string parsed,
              std::vector<TextPiece> pieces, std::vector<std::string> unresolved);
 

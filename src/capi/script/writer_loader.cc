@@ -137,9 +137,9 @@ void ReadIndexes(MapReader* map, NodeDraft* draft, LoadState* state) {
       index.spot.node = entry.value;
       ParseIndex(*draft, &index, state);
     } else {
-      state->diagnostics->Error(*entry.value, index.spot.path, "bad_json",
-                                "a string is expected here, not " +
-                                    std::string(KindName(entry.value->kind)));
+      state->diagnostics->Error(
+          *entry.value, index.spot.path, "bad_json",
+          "a string is expected here, not " + std::string(KindName(entry.value->kind)));
     }
     draft->indexes.push_back(std::move(index));
   }
@@ -159,8 +159,9 @@ void CheckDistinct(MapReader* map, NodeDraft* draft, LoadState* state) {
                                   std::to_string(num_unique));
   }
   if (draft->having.given() && !IsBlank(draft->having.node->text)) {
-    state->Error(draft->having, "distinct_having",
-                 "a distinct_table node cannot have a having condition; filter in a node before it");
+    state->Error(
+        draft->having, "distinct_having",
+        "a distinct_table node cannot have a having condition; filter in a node before it");
   }
 }
 

@@ -207,8 +207,8 @@ YamlScalar ResolvePlainScalar(std::string_view text) {
     scalar.boolean = (text[0] | 0x20) == 't';
     return scalar;
   }
-  if (OneOf(text, {".nan", ".NaN", ".NAN", ".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF", "-.inf",
-                   "-.Inf", "-.INF"})) {
+  if (OneOf(text, {".nan", ".NaN", ".NAN", ".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF",
+                   "-.inf", "-.Inf", "-.INF"})) {
     scalar.not_in_json = true;
     return scalar;
   }

@@ -1,7 +1,7 @@
 #pragma once
 
-// The meaning of plain (unquoted) YAML scalars, as spec/script.md 1 says: `yes` and `on` are strings,
-// 0x1, 0o10, 010 and 1_0 are integers, a date becomes the text of a moment.
+// The meaning of plain (unquoted) YAML scalars, as spec/script.md 1 says: `yes` and `on` are
+// strings, 0x1, 0o10, 010 and 1_0 are integers, a date becomes the text of a moment.
 
 #include <optional>
 #include <string>

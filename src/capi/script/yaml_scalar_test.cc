@@ -30,8 +30,8 @@ TEST(PlainScalar, WordsOfTheFormat) {
   }
   EXPECT_EQ(Meaning("True"), "true");
   EXPECT_EQ(Meaning("FALSE"), "false");
-  for (const char* text : {"yes", "no", "on", "off", "y", "tRue", "nULL", "-", ".", "+", "-x", "1.2.3",
-                           "1e", "0x", "09x", "1-2", "..5"}) {
+  for (const char* text : {"yes", "no", "on", "off", "y", "tRue", "nULL", "-", ".", "+", "-x",
+                           "1.2.3", "1e", "0x", "09x", "1-2", "..5"}) {
     EXPECT_EQ(Meaning(text), std::string("string ") + text);
   }
   EXPECT_EQ(Meaning(".inf"), "none");
@@ -41,8 +41,15 @@ TEST(PlainScalar, WordsOfTheFormat) {
 
 TEST(PlainScalar, Integers) {
   const std::pair<const char*, const char*> cases[] = {
-      {"0", "0"},      {"-0", "0"},     {"+7", "7"},      {"0x1F", "31"},   {"0o10", "8"},
-      {"010", "8"},    {"1_000", "1000"}, {"0b101", "5"}, {"-12", "-12"},
+      {"0", "0"},
+      {"-0", "0"},
+      {"+7", "7"},
+      {"0x1F", "31"},
+      {"0o10", "8"},
+      {"010", "8"},
+      {"1_000", "1000"},
+      {"0b101", "5"},
+      {"-12", "-12"},
       {"9223372036854775807", "9223372036854775807"},
       {"18446744073709551615", "18446744073709551615"}};
   for (const auto& [text, number] : cases) {

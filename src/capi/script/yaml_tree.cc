@@ -26,8 +26,8 @@ Status YamlError(const SourceText& source, int64_t offset, std::string message) 
   return MakeError(std::move(info), std::move(message));
 }
 
-/// Stops the parser from inside a handler. Thrown and caught in this file only, because the library has
-/// no other way to stop.
+/// Stops the parser from inside a handler. Thrown and caught in this file only, because the library
+/// has no other way to stop.
 struct StopParsing {
   Status status;
 };
@@ -110,7 +110,8 @@ class TreeHandler : public YAML::EventHandler {
   /// A value left out has the place of its key: the mark is that of whatever comes next.
   int64_t NullOffset(const YAML::Mark& mark) const {
     const int64_t offset = OffsetOf(mark);
-    const std::string_view text = std::string_view(source_.text()).substr(static_cast<size_t>(offset));
+    const std::string_view text =
+        std::string_view(source_.text()).substr(static_cast<size_t>(offset));
     const bool written = text.starts_with("~") || text.starts_with("null") ||
                          text.starts_with("Null") || text.starts_with("NULL");
     const bool has_key = !open_.empty() && open_.back().pending.has_value();
@@ -119,7 +120,8 @@ class TreeHandler : public YAML::EventHandler {
 
   TreeNode::Style StyleAt(int64_t begin) const {
     const std::string& text = source_.text();
-    const char c = begin < static_cast<int64_t>(text.size()) ? text[static_cast<size_t>(begin)] : '|';
+    const char c =
+        begin < static_cast<int64_t>(text.size()) ? text[static_cast<size_t>(begin)] : '|';
     switch (c) {
       case '"':
         return TreeNode::Style::kDoubleQuoted;
@@ -205,8 +207,8 @@ class TreeHandler : public YAML::EventHandler {
 
   void AddKey(OpenNode* open, const TreeNode& key) {
     if (!key.is_text()) {
-      Stop(key.begin, "keys must be strings (quote them), but this is " +
-                          std::string(KindName(key.kind)));
+      Stop(key.begin,
+           "keys must be strings (quote them), but this is " + std::string(KindName(key.kind)));
     }
     if (key.text == "<<" && key.style == TreeNode::Style::kPlain) {
       open->pending_merge = true;
@@ -236,13 +238,12 @@ class TreeHandler : public YAML::EventHandler {
     std::vector<TreeEntry>& entries = open->node->entries;
     for (const TreeNode* map : maps) {
       if (map->kind != TreeNode::Kind::kMap) {
-        Stop(map->begin, "<< needs a map or a list of maps, but this is " +
-                             std::string(KindName(map->kind)));
+        Stop(map->begin,
+             "<< needs a map or a list of maps, but this is " + std::string(KindName(map->kind)));
       }
       for (const TreeEntry& entry : map->entries) {
-        const bool known = std::any_of(entries.begin(), entries.end(), [&](const TreeEntry& own) {
-          return own.key == entry.key;
-        });
+        const bool known = std::any_of(entries.begin(), entries.end(),
+                                       [&](const TreeEntry& own) { return own.key == entry.key; });
         if (!known) {
           entries.push_back(entry);
         }
@@ -265,7 +266,8 @@ Result<const TreeNode*> ParseYaml(const SourceText& source, Tree* tree) {
   // The library takes these as the end of the text or as another encoding.
   const size_t bad = text.find_first_of(std::string_view("\0\4", 2));
   if (bad != std::string::npos) {
-    return YamlError(source, static_cast<int64_t>(bad), "a YAML file must not contain control characters");
+    return YamlError(source, static_cast<int64_t>(bad),
+                     "a YAML file must not contain control characters");
   }
   if (text.starts_with("\xfe\xff") || text.starts_with("\xff\xfe")) {
     return YamlError(source, 0, "a YAML file must be UTF-8");
@@ -279,7 +281,8 @@ Result<const TreeNode*> ParseYaml(const SourceText& source, Tree* tree) {
   } catch (const StopParsing& stop) {
     return stop.status;
   } catch (const YAML::Exception& error) {
-    const int64_t offset = error.mark.is_null() ? 0 : error.mark.pos + static_cast<int64_t>(skipped);
+    const int64_t offset =
+        error.mark.is_null() ? 0 : error.mark.pos + static_cast<int64_t>(skipped);
     return YamlError(source, std::clamp(offset, int64_t{0}, static_cast<int64_t>(text.size())),
                      "not valid YAML: " + error.msg);
   } catch (const std::exception& error) {

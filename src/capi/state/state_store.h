@@ -55,8 +55,8 @@ struct AttemptEnd {
   std::string manifest;
   std::string counts;
   ErrorRecord error;
-  /// Sealed output files of a success: recorded as publish pending. Planned files of other attempts of the
-  /// batch, and all planned files of an attempt that failed, are forgotten.
+  /// Sealed output files of a success: recorded as publish pending. Other planned files of the attempt are
+  /// forgotten (the caller has discarded them).
   std::vector<FileRecord> files;
 };
 
@@ -93,7 +93,8 @@ class StateStore {
   virtual Result<int64_t> CreateRun(const RunRecord& run, const std::vector<NodeRecord>& nodes) = 0;
   virtual Result<std::vector<RunRecord>> Runs() = 0;  ///< ascending run id
   virtual Result<std::optional<RunRecord>> FindRun(int64_t run_id) = 0;
-  /// None: no such run, or already stopped (user error "unknown_run" for the former).
+  /// Status kStop, also for a complete run (its results become unusable for later runs). No change if it
+  /// is stopped already; kUser error "unknown_run" if there is no such run.
   virtual Status StopRun(int64_t run_id, const std::string& comment) = 0;
   virtual Result<std::vector<NodeRecord>> Nodes(int64_t run_id) = 0;  ///< by node_index
   /// Nodes of all runs with one of these names, with the status of their run: input of dependency policies.

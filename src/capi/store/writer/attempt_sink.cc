@@ -30,23 +30,23 @@ Status AttemptSink::Write(std::string_view bytes) {
 }
 
 Status AttemptSink::Align() {
+  return WriteZeros(AlignUp(position_) - position_);
+}
+
+Status AttemptSink::WriteZeros(int64_t count) {
   static constexpr char kZeros[kAlignment] = {};
-  return Write({kZeros, static_cast<size_t>(AlignUp(position_) - position_)});
+  return Write({kZeros, static_cast<size_t>(count)});
 }
 
 Result<std::unique_ptr<AttemptSink::Snapshot>> AttemptSink::TakeSnapshot() {
   auto snapshot = std::make_unique<Snapshot>();
   if (own_ == nullptr) {
     snapshot->copy = memory_.view();
-    // Values are read in whole words and strings in whole steps, beyond the end of the last one.
-    snapshot->copy.append(static_cast<size_t>(kAlignment), '\0');
     snapshot->mapping = std::make_shared<MemoryFile>(snapshot->copy);
     snapshot->path = "(attempt in memory)";
     return snapshot;
   }
   // A file's last bytes are in its write buffer until it is synced.
-  CAPI_RETURN_NOT_OK(own_->Align());
-  position_ = AlignUp(position_);
   CAPI_RETURN_NOT_OK(own_->Sync());
   CAPI_ASSIGN_OR_RETURN(snapshot->mapping,
                         files_->Map(own_->id(), FileType::kContainer, own_->size()));

@@ -25,6 +25,8 @@ class AttemptSink {
   int64_t position() const { return position_; }
   Status Write(std::string_view bytes);
   Status Align();
+  /// At most kAlignment zeros.
+  Status WriteZeros(int64_t count);
 
   /// A view of what has been written so far, for reading it back. Slow.
   struct Snapshot {

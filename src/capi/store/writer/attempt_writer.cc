@@ -296,6 +296,9 @@ Result<const SegmentSet*> AttemptWriter::WrittenRows() {
 }
 
 Status AttemptWriter::WriteIndexes() {
+  // Values are read in whole words and strings in whole steps, beyond the end of the last block: also
+  // while nothing else is behind it yet.
+  CAPI_RETURN_NOT_OK(sink_.WriteZeros(kAlignment));
   for (size_t i = 0; i < collectors_.size(); ++i) {
     const IndexSchema& index = schema_.indexes[i];
     CAPI_RETURN_NOT_OK(sink_.Align());

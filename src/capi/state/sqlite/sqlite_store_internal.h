@@ -1,0 +1,85 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "capi/state/sqlite/connection.h"
+#include "capi/state/sqlite/sqlite_store.h"
+
+namespace capi::state {
+
+/// Three connections to one database:
+///  * the committer (synchronous=FULL) writes what must survive: runs, ends of attempts, files, ends of nodes;
+///  * the claimer (synchronous=NORMAL) writes claims, renewals, pins and releases without a sync. Losing the last
+///    of them in a power failure is harmless: an unclaimed batch is claimed again, and since the log is
+///    sequential, whatever a later commit depends on becomes durable before that commit;
+///  * the reader never waits for a writer (WAL).
+class SqliteStore final : public StateStore {
+ public:
+  static Result<std::unique_ptr<SqliteStore>> Open(Env* env, const SqliteOptions& options);
+
+  Status RegisterOwner(const OwnerRecord& owner) override;
+  Result<bool> RenewOwner(OwnerId owner) override;
+  Result<std::vector<OwnerRecord>> Owners() override;
+  Result<std::optional<std::vector<BatchRecord>>> ExpireOwner(OwnerId owner,
+                                                              int64_t seen_renewals) override;
+
+  Result<int64_t> CreateRun(const RunRecord& run, const std::vector<NodeRecord>& nodes) override;
+  Result<std::vector<RunRecord>> Runs() override;
+  Result<std::optional<RunRecord>> FindRun(int64_t run_id) override;
+  Status StopRun(int64_t run_id, const std::string& comment) override;
+  Result<std::vector<NodeRecord>> Nodes(int64_t run_id) override;
+  Result<std::vector<std::pair<NodeRecord, RunRecord>>> NodesNamed(
+      const std::vector<std::string>& names) override;
+  Result<std::optional<NodeRecord>> NodeOfTable(int64_t run_id, const std::string& table) override;
+  Status Apply(const Changes& changes) override;
+
+  Result<std::vector<Claim>> ClaimBatches(const NodeId& node, int64_t begin, int64_t end,
+                                          OwnerId owner) override;
+  Status ReleaseAttempts(const std::vector<AttemptRelease>& releases) override;
+  Status EndAttempts(const std::vector<AttemptEnd>& ends, const Derive& derive) override;
+  Result<std::vector<BatchRecord>> Batches(const NodeId& node) override;
+  Result<std::vector<FormerAttempt>> FormerAttempts(const NodeId& node) override;
+  Result<std::vector<std::string>> LiveManifests() override;
+
+  Status PlanFile(const FileRecord& file) override;
+  Status MarkPublished(const std::vector<FileRecord>& files, const Changes& changes) override;
+  Status ForgetPlannedFiles(const std::vector<FileRecord>& files) override;
+  Result<std::vector<FileRecord>> Files(std::optional<int64_t> run_id,
+                                        std::optional<FileState> state) override;
+
+  Result<std::vector<Event>> EventsAfter(int64_t after, int64_t limit) override;
+
+ private:
+  /// A connection and who may use it.
+  struct Side {
+    std::mutex mutex;
+    std::unique_ptr<Connection> connection;
+  };
+
+  explicit SqliteStore(Env* env) : env_(env) {}
+
+  /// Runs `body` in a write transaction of a side.
+  Status Write(Side* side, const std::function<Status(Connection*)>& body);
+
+  Status ApplyIn(Connection* connection, const Changes& changes);
+  Status AddEvent(Connection* connection, EventKind kind, const NodeId& node, int64_t batch_index,
+                  int status, const std::string& comment);
+  Result<bool> EndAttemptIn(Connection* connection, const AttemptEnd& end);
+  Status ReleaseIn(Connection* connection, const AttemptRelease& release);
+
+  Env* env_;
+  /// SQLite allows one writer at a time and waits for it by polling with sleeps. Writers of this process wait
+  /// here instead, so that they go on at once.
+  std::mutex write_mutex_;
+  Side committer_;
+  Side claimer_;
+  Side reader_;
+};
+
+}  // namespace capi::state
