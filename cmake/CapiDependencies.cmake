@@ -27,6 +27,7 @@ endif()
 add_library(capi_arrow SHARED IMPORTED GLOBAL)
 set_target_properties(capi_arrow PROPERTIES
   IMPORTED_LOCATION "${CAPI_ARROW_LIBDIR}/libarrow.so.${CAPI_ARROW_SO}"
+  INTERFACE_INCLUDE_DIRECTORIES "${CAPI_ARROW_INCLUDE}"
   INTERFACE_SYSTEM_INCLUDE_DIRECTORIES "${CAPI_ARROW_INCLUDE}")
 add_library(Capi::Arrow ALIAS capi_arrow)
 

@@ -23,7 +23,6 @@ bool IsDigitAt(std::string_view text, size_t index) {
 bool IsLowerAt(std::string_view text, size_t index) {
   return index < text.size() && text[index] >= 'a' && text[index] <= 'z';
 }
-bool IsFractionMark(char c) { return c == '.' || c == ','; }
 
 /// Recognises the piece at the begin of `rest`. Returns its length, 0 for none.
 size_t MatchFraction(std::string_view rest, Piece* piece) {

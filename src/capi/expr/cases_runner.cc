@@ -90,8 +90,13 @@ Result<Answer> ReadAnswer(const json& object) {
   const json& result = object.at("result");
   const bool accepted = result.is_object() ? result.at("type") == "accepted" : result == "accepted";
   if (accepted) return Answer("accepted");
-  CAPI_ASSIGN_OR_RETURN(const data::Value value, ReadValue(result));
-  return AnswerOfValue(value);
+  const Result<data::Value> value = ReadValue(result);
+  if (!value.ok() && result.at("type") == "datetime") {
+    // A year before 0 cannot be read as RFC 3339, but is printed in its manner.
+    return "datetime " + result.at("value").get<std::string>();
+  }
+  CAPI_RETURN_NOT_OK(value.status());
+  return AnswerOfValue(*value);
 }
 
 Result<std::vector<NamedValue>> ReadVariables(const json& object) {

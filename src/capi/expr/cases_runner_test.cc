@@ -32,6 +32,21 @@ TEST(ExpressionCases, OwnCases) {
   EXPECT_GT(report->passed, 50);
 }
 
+TEST(ExpressionCases, LargestTreesEvaluate) {
+  constexpr int kTerms = 1900;
+  std::string chain = "r.a";
+  for (int i = 0; i < kTerms; ++i) chain += "+1";
+  constexpr int kDepth = 190;
+  const std::string nest = std::string(kDepth, '(') + "-r.a" + std::string(kDepth, ')');
+  const auto one_case = [](const std::string& expression, const std::string& value) {
+    return R"({"id": "x", "ctx": "field", "expr": ")" + expression +
+           R"(", "vars": {"r.a": {"type": "int", "value": "5"}}, "result": {"type": "int", "value": ")" +
+           value + "\"}}";
+  };
+  EXPECT_TRUE(RunExpressionCases(one_case(chain, "1905"), "")->ok());
+  EXPECT_TRUE(RunExpressionCases(one_case(nest, "-5"), "")->ok());
+}
+
 TEST(CasesRunner, CountsAndFails) {
   const std::string cases =
       R"({"id": "a", "ctx": "field", "expr": "1+1", "result": {"type": "int", "value": "2"}})"

@@ -50,8 +50,8 @@ bool TryParseDecimal(std::string_view text, int64_t* mantissa, int8_t* scale) {
   size_t point = text.size();
   for (; i < text.size(); ++i) {
     if (IsDigit(text[i])) {
-      number = number * 10 + (text[i] - '0');
       if (++digits > kSafeDigits) return false;
+      number = number * 10 + (text[i] - '0');
     } else if (text[i] == '.' && point == text.size()) {
       point = i;
     } else {

@@ -2,10 +2,10 @@
 
 // Output files that appear whole or not at all (architecture P6).
 //
-// Life of a sink: Plan (choose temp path) -> the caller records the plan in the state store -> Open, Append*,
-// Seal (write, sync, close) -> the caller commits the attempt as "publish pending" -> Publish (rename, sync
-// directory) -> the caller records "published". After a crash: Publish again for committed attempts
-// (idempotent), Discard for the others.
+// Life of a sink: Plan (choose temp path) -> the caller records the plan in the state store ->
+// Open, Append*, Seal (write, sync, close) -> the caller commits the attempt as "publish pending"
+// -> Publish (rename, sync directory) -> the caller records "published". After a crash: Publish
+// again for committed attempts (idempotent), Discard for the others.
 
 #include <cstdint>
 #include <memory>
@@ -22,7 +22,8 @@ struct SinkPlan {
   std::string temp_path;  ///< in the same directory
 };
 
-/// Target directory must exist (kUser "directory_not_found" otherwise). Creates nothing.
+/// Target directory must exist (kUser "directory_not_found" otherwise), the target must not be a
+/// directory, device or pipe (kUser "target_not_a_file"). Creates nothing.
 Result<SinkPlan> PlanSink(Env* env, const std::string& url);
 
 /// Written by one thread at a time. Writes behind in large blocks.
@@ -35,8 +36,8 @@ class Sink {
   virtual Result<int64_t> Seal() = 0;
 };
 
-/// Makes the sealed temp file appear at its target. A missing temp file is fine if the target exists and has
-/// `size` bytes (already published).
+/// Makes the sealed temp file appear at its target. A missing temp file is fine if the target
+/// exists and has `size` bytes (already published).
 Status Publish(Env* env, const SinkPlan& plan, int64_t size);
 Status Discard(Env* env, const SinkPlan& plan);
 

@@ -29,7 +29,8 @@ struct Fingerprint {
 std::string ToText(const Fingerprint& fingerprint);
 Result<Fingerprint> ParseFingerprint(const std::string& text);
 
-/// Only local files here; other schemes: kUser error naming the scheme.
+/// Only local files here; other schemes: kUser error of class "unsupported_scheme". A directory,
+/// device or pipe: kUser "not_a_file"; a missing file: kUser "file_not_found".
 Result<Fingerprint> FingerprintOf(Env* env, const std::string& url);
 /// Maps the whole input. When `expected` is given and differs: kUser class "input_changed".
 Result<std::shared_ptr<MappedFile>> OpenInput(Env* env, const std::string& url,

@@ -139,13 +139,11 @@ Status SegmentSet::Locate(int slot, const data::RowId* rows, int64_t n,
     if (batch >= num_batches || ordinal >= segment_places_[batch].rows) {
       return BugError("row does not exist in the table: " + std::to_string(row));
     }
-    const SegmentPlace& segment = segment_places_[batch];
-    uint32_t chunk = jumps_[segment.first_jump + static_cast<size_t>(ordinal >> segment.shift)];
-    while (ordinal >= chunk_places_[chunk].end) ++chunk;
-    if (verified[chunk].load(std::memory_order_acquire) == 0) [[unlikely]] {
-      CAPI_RETURN_NOT_OK(Verify(slot, chunk));
+    const Location location = Find(row);
+    if (verified[location.chunk].load(std::memory_order_acquire) == 0) [[unlikely]] {
+      CAPI_RETURN_NOT_OK(Verify(slot, location.chunk));
     }
-    locations[i] = {chunk, static_cast<uint32_t>(ordinal - chunk_places_[chunk].begin)};
+    locations[i] = location;
   }
   return Status::OK();
 }

@@ -76,6 +76,14 @@ class SegmentSet {
 
   /// Finds n rows and verifies the blocks of `slot` they are in. kBug for rows that do not exist.
   Status Locate(int slot, const data::RowId* rows, int64_t n, Location* locations) const;
+  /// Finds one row that exists. Reads no block.
+  Location Find(data::RowId row) const {
+    const SegmentPlace& segment = segment_places_[Index(data::BatchOf(row) - parts_.first_batch)];
+    const int64_t ordinal = data::OrdinalOf(row);
+    uint32_t chunk = jumps_[segment.first_jump + Index(ordinal >> segment.shift)];
+    while (ordinal >= chunk_places_[chunk].end) ++chunk;
+    return {chunk, static_cast<uint32_t>(ordinal - chunk_places_[chunk].begin)};
+  }
   /// Views of a slot, one per chunk. A view may be read only after Locate or Touch has verified it.
   Result<const BlockView*> ViewsOf(int slot) const;
   Status Touch(int slot, int64_t chunk) const;

@@ -1,0 +1,92 @@
+#pragma once
+
+// Running scripts in this process (embedded mode).
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "capi/base/env.h"
+#include "capi/base/status.h"
+#include "capi/node/node.h"
+#include "capi/script/loader.h"
+#include "capi/state/records.h"
+#include "capi/workflow/run_executor.h"
+#include "capi/workflow/run_snapshot.h"
+
+namespace capi::service {
+
+struct EngineOptions {
+  std::string data_directory;  ///< "" = DefaultDataDirectory()
+  int threads = 0;             ///< 0 = the processors this process may use
+  int64_t memory_limit = 0;    ///< bytes; 0 = 70 % of the machine's memory
+  Env* env = nullptr;          ///< null = Env::Default()
+  // For tests.
+  std::string sqlite_vfs;
+  workflow::RunnerFactory make_runner;  ///< null = node::NodeRunner::Make
+};
+
+struct RunOptions {
+  std::string keyspace;  ///< "" = DefaultKeyspace(script)
+  script::LoadOptions script;
+  std::vector<std::string> start_nodes;  ///< empty = all nodes without a table reader
+  std::string until_node;                ///< "" = all affected nodes
+  bool new_run = false;                  ///< do not resume an unfinished run
+};
+
+struct FileWritten {
+  std::string node;
+  std::string path;
+  int64_t rows = 0;
+  int64_t size = 0;
+};
+
+struct RunSummary {
+  std::string data_directory;
+  std::string keyspace;
+  int64_t run_id = 0;    ///< 0: nothing was started (script_errors)
+  bool resumed = false;  ///< an unfinished run was continued
+  /// Batches that were committed before this process began.
+  int64_t batches_kept = 0;
+  state::RunStatus status = state::RunStatus::kNone;
+  /// Not ended: the same command resumes it. `error` says why.
+  bool interrupted = false;
+  Status error;
+  std::vector<workflow::NodeSnapshot> nodes;  ///< script order
+  std::vector<FileWritten> files;
+  std::vector<Status> script_errors;
+  std::vector<script::Warning> warnings;
+  int64_t elapsed_ms = 0;
+  int64_t peak_reserved_bytes = 0;
+  int64_t spilled_bytes = 0;
+
+  bool AllSucceeded() const;
+};
+
+/// One per process is usual. RunScript is called by one thread at a time; Cancel and Snapshot by any.
+class Engine {
+ public:
+  static Result<std::unique_ptr<Engine>> Make(EngineOptions options);
+  virtual ~Engine() = default;
+
+  /// Loads, starts or resumes, and executes until the run ends or is cancelled. Failed nodes, script errors and
+  /// interruptions are told in the summary; a Status is returned when nothing could be started (bad start
+  /// nodes, keyspace in use, no space ...).
+  /// `on_start` (may be null) is called when the run id is known and before batches are executed; it gets the
+  /// summary as far as it is filled.
+  virtual Result<RunSummary> RunScript(
+      const RunOptions& options, const std::function<void(const RunSummary&)>& on_start) = 0;
+  /// Interrupts the run (Ctrl-C). Also stops a RunScript that has not begun to execute yet. Not safe in signal
+  /// handlers: call it from a thread.
+  virtual void Cancel(const std::string& reason) = 0;
+  /// The run under way; run_id 0 if there is none.
+  virtual workflow::RunSnapshot Snapshot() const = 0;
+
+  virtual const std::string& data_directory() const = 0;
+  virtual int threads() const = 0;
+  virtual int64_t memory_limit() const = 0;
+};
+
+}  // namespace capi::service

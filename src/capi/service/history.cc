@@ -1,0 +1,121 @@
+#include "capi/service/history.h"
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "capi/base/near_name.h"
+#include "capi/workflow/attempt_records.h"
+
+namespace capi::service {
+
+namespace {
+
+Status CheckRun(state::StateStore* state, int64_t run_id) {
+  CAPI_ASSIGN_OR_RETURN(const std::optional<state::RunRecord> run, state->FindRun(run_id));
+  if (run) return Status::OK();
+  return UserError("unknown_run", "no such run: " + std::to_string(run_id));
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> ListKeyspaces(Env* env, const std::string& data_directory) {
+  std::vector<std::string> keyspaces;
+  CAPI_ASSIGN_OR_RETURN(const bool exists, env->Exists(data_directory));
+  if (!exists) return keyspaces;
+  CAPI_ASSIGN_OR_RETURN(const std::vector<std::string> names, env->ListDirectory(data_directory));
+  for (const std::string& name : names) {
+    if (!CheckKeyspaceName(name).ok()) continue;
+    CAPI_ASSIGN_OR_RETURN(const bool is_keyspace,
+                          env->Exists(data_directory + "/" + name + "/state.db"));
+    if (is_keyspace) keyspaces.push_back(name);
+  }
+  return keyspaces;
+}
+
+Result<std::vector<RunHistory>> RunsOf(const KeyspaceOptions& options) {
+  CAPI_ASSIGN_OR_RETURN(const std::unique_ptr<Keyspace> keyspace,
+                        Keyspace::OpenForReading(options));
+  CAPI_ASSIGN_OR_RETURN(const bool in_use, workflow::KeyspaceLock::IsHeld(keyspace->directory()));
+  CAPI_ASSIGN_OR_RETURN(std::vector<state::RunRecord> runs, keyspace->state()->Runs());
+  std::vector<RunHistory> history;
+  for (state::RunRecord& run : runs) {
+    const bool interrupted = run.status == state::RunStatus::kStart && !in_use;
+    history.push_back({std::move(run), interrupted});
+  }
+  return history;
+}
+
+Result<std::vector<NodeHistory>> NodesOf(const KeyspaceOptions& options, int64_t run_id) {
+  CAPI_ASSIGN_OR_RETURN(const std::unique_ptr<Keyspace> keyspace,
+                        Keyspace::OpenForReading(options));
+  CAPI_RETURN_NOT_OK(CheckRun(keyspace->state(), run_id));
+  CAPI_ASSIGN_OR_RETURN(std::vector<state::NodeRecord> nodes, keyspace->state()->Nodes(run_id));
+  std::vector<NodeHistory> history;
+  for (state::NodeRecord& node : nodes) {
+    NodeHistory item;
+    CAPI_ASSIGN_OR_RETURN(const std::vector<state::BatchRecord> batches,
+                          keyspace->state()->Batches(node.id));
+    for (const state::BatchRecord& batch : batches) {
+      if (batch.id.batch_index == state::kFinishBatch) continue;
+      if (batch.status == state::NodeStatus::kSuccess) {
+        ++item.batches_succeeded;
+        item.counts += workflow::CountsFromJson(batch.counts);
+      } else if (batch.status == state::NodeStatus::kFail) {
+        ++item.batches_failed;
+      }
+    }
+    if (state::IsEnd(node.status)) item.counts = workflow::CountsFromJson(node.counts);
+    item.node = std::move(node);
+    history.push_back(std::move(item));
+  }
+  return history;
+}
+
+Result<std::vector<BatchHistory>> BatchesOf(const KeyspaceOptions& options, int64_t run_id,
+                                            const std::string& node_name) {
+  CAPI_ASSIGN_OR_RETURN(const std::unique_ptr<Keyspace> keyspace,
+                        Keyspace::OpenForReading(options));
+  CAPI_RETURN_NOT_OK(CheckRun(keyspace->state(), run_id));
+  CAPI_ASSIGN_OR_RETURN(const std::vector<state::NodeRecord> nodes,
+                        keyspace->state()->Nodes(run_id));
+  const auto node = std::find_if(nodes.begin(), nodes.end(), [&](const state::NodeRecord& record) {
+    return record.name == node_name;
+  });
+  if (node == nodes.end()) {
+    std::vector<std::string> names;
+    for (const state::NodeRecord& record : nodes) names.push_back(record.name);
+    const std::string near = NearestName(node_name, names);
+    return UserError("unknown_node",
+                     "no such node in the run: " + node_name +
+                         (near.empty() ? "" : " (did you mean " + near + "?)"));
+  }
+  CAPI_ASSIGN_OR_RETURN(std::vector<state::BatchRecord> batches,
+                        keyspace->state()->Batches(node->id));
+  CAPI_ASSIGN_OR_RETURN(const std::vector<state::FormerAttempt> attempts,
+                        keyspace->state()->FormerAttempts(node->id));
+  std::vector<BatchHistory> history;
+  auto attempt = attempts.begin();
+  for (state::BatchRecord& batch : batches) {
+    BatchHistory item;
+    item.counts = workflow::CountsFromJson(batch.counts);
+    // Both lists are sorted by batch index.
+    while (attempt != attempts.end() && attempt->id.batch_index == batch.id.batch_index) {
+      item.former_attempts.push_back(*attempt++);
+    }
+    if (batch.id.batch_index == state::kFinishBatch) continue;
+    item.batch = std::move(batch);
+    history.push_back(std::move(item));
+  }
+  return history;
+}
+
+Result<std::vector<state::FileRecord>> FilesOf(const KeyspaceOptions& options, int64_t run_id) {
+  CAPI_ASSIGN_OR_RETURN(const std::unique_ptr<Keyspace> keyspace,
+                        Keyspace::OpenForReading(options));
+  CAPI_RETURN_NOT_OK(CheckRun(keyspace->state(), run_id));
+  return keyspace->state()->Files(run_id, std::nullopt);
+}
+
+}  // namespace capi::service

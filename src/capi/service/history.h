@@ -1,0 +1,46 @@
+#pragma once
+
+// What happened in a keyspace: runs, nodes, batches. Readable while another process runs in it.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "capi/base/env.h"
+#include "capi/base/status.h"
+#include "capi/node/node.h"
+#include "capi/service/keyspace.h"
+#include "capi/state/records.h"
+
+namespace capi::service {
+
+struct RunHistory {
+  state::RunRecord run;
+  /// Status start, but no process executes the keyspace: the run may be resumed.
+  bool interrupted = false;
+};
+
+struct NodeHistory {
+  state::NodeRecord node;
+  node::RowCounts counts;
+  int64_t batches_succeeded = 0;
+  int64_t batches_failed = 0;
+};
+
+struct BatchHistory {
+  state::BatchRecord batch;
+  node::RowCounts counts;
+  std::vector<state::FormerAttempt> former_attempts;
+};
+
+/// Names of the keyspaces in a data directory, sorted.
+Result<std::vector<std::string>> ListKeyspaces(Env* env, const std::string& data_directory);
+Result<std::vector<RunHistory>> RunsOf(const KeyspaceOptions& keyspace);
+/// kUser error "unknown_run".
+Result<std::vector<NodeHistory>> NodesOf(const KeyspaceOptions& keyspace, int64_t run_id);
+/// kUser errors "unknown_run", "unknown_node".
+Result<std::vector<BatchHistory>> BatchesOf(const KeyspaceOptions& keyspace, int64_t run_id,
+                                            const std::string& node);
+Result<std::vector<state::FileRecord>> FilesOf(const KeyspaceOptions& keyspace, int64_t run_id);
+
+}  // namespace capi::service

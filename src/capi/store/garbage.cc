@@ -1,0 +1,137 @@
+#include <algorithm>
+#include <charconv>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "capi/store/garbage_internal.h"
+#include "capi/store/segment/directory_internal.h"
+
+namespace capi::store {
+
+namespace {
+
+/// Dead bytes at the end of a container are worth a copy of the rest from here on.
+constexpr int64_t kMinDeadTail = int64_t{64} << 10;
+constexpr size_t kCopyBytes = size_t{1} << 20;
+
+/// Bytes of a container that attempts use.
+struct Live {
+  /// Offset and length; an attempt may be mentioned by its own manifest and by that of its table.
+  std::map<int64_t, int64_t> attempts;
+};
+
+struct LiveFiles {
+  std::map<uint64_t, Live> containers;
+  std::map<uint64_t, int64_t> tables;  // id -> length
+};
+
+Status AddManifest(SegmentFiles* files, const std::string& text, LiveFiles* live) {
+  CAPI_ASSIGN_OR_RETURN(const Manifest manifest, Manifest::Parse(text));
+  if (manifest.file == 0) return Status::OK();
+  if (manifest.kind == Manifest::Kind::kAttempt) {
+    live->containers[manifest.file].attempts[manifest.offset] = manifest.length;
+    return Status::OK();
+  }
+  live->tables[manifest.file] = manifest.length;
+  CAPI_ASSIGN_OR_RETURN(const std::shared_ptr<MappedFile> mapping,
+                        files->Map(manifest.file, FileType::kTable, manifest.length));
+  CAPI_ASSIGN_OR_RETURN(
+      const TableDirectory directory,
+      TableDirectory::Parse(manifest, *mapping, files->PathOf(manifest.file, FileType::kTable)));
+  for (const SegmentDescriptor& segment : directory.segments) {
+    if (segment.rows == 0) continue;
+    if (segment.file >= directory.files.size()) {
+      return Damaged(files->PathOf(manifest.file, FileType::kTable), manifest.directory,
+                     "directory cannot be read");
+    }
+    live->containers[directory.files[segment.file]].attempts[segment.offset] = segment.length;
+  }
+  return Status::OK();
+}
+
+/// The id of a file of the store by its name.
+std::optional<uint64_t> IdOf(const std::string& name, std::string_view extension) {
+  constexpr size_t kDigits = 16;
+  if (name.size() != kDigits + extension.size() ||
+      std::string_view(name).substr(kDigits) != extension) {
+    return std::nullopt;
+  }
+  uint64_t id = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + kDigits, id, 16);
+  if (error != std::errc() || end != name.data() + kDigits) return std::nullopt;
+  return id;
+}
+
+/// Replaces a container by its first `size` bytes.
+Status CutTail(Env* env, const std::string& path, int64_t size) {
+  CAPI_ASSIGN_OR_RETURN(const std::shared_ptr<MappedFile> mapping, env->MapFile(path));
+  const std::string_view kept = mapping->bytes().substr(0, static_cast<size_t>(size));
+  const std::string temporary = TempPathFor(env, path);
+  CAPI_ASSIGN_OR_RETURN(const std::unique_ptr<WritableFile> file,
+                        env->NewWritableFile(temporary));
+  for (size_t at = 0; at < kept.size(); at += kCopyBytes) {
+    CAPI_RETURN_NOT_OK(file->Append(kept.substr(at, kCopyBytes)));
+  }
+  CAPI_RETURN_NOT_OK(file->Sync());
+  CAPI_RETURN_NOT_OK(file->Close());
+  return env->Rename(temporary, path);
+}
+
+}  // namespace
+
+Result<TableStore::Garbage> CollectGarbageFiles(SegmentFiles* files,
+                                                const std::vector<std::string>& manifests) {
+  // Everything that lives is known before the first file is removed.
+  LiveFiles live;
+  for (const std::string& manifest : manifests) {
+    CAPI_RETURN_NOT_OK(AddManifest(files, manifest, &live));
+  }
+  TableStore::Garbage garbage;
+  Env* env = files->env();
+  CAPI_ASSIGN_OR_RETURN(const std::vector<std::string> names,
+                        env->ListDirectory(files->directory()));
+  bool changed = false;
+  for (const std::string& name : names) {
+    const std::string path = files->directory() + "/" + name;
+    CAPI_ASSIGN_OR_RETURN(const FileInfo info, env->Stat(path));
+    const std::optional<uint64_t> table = IdOf(name, ".tbl");
+    const std::optional<uint64_t> container = IdOf(name, ".seg");
+    if (table.has_value() && live.tables.contains(*table)) {
+      garbage.live_bytes += info.size;
+      continue;
+    }
+    const auto found =
+        container.has_value() ? live.containers.find(*container) : live.containers.end();
+    if (found == live.containers.end()) {
+      // Also temporary files of an interrupted collection. Directories are not ours.
+      if (!info.is_regular) continue;
+      CAPI_RETURN_NOT_OK(env->RemoveFile(path));
+      changed = true;
+      ++garbage.files_removed;
+      garbage.bytes_removed += info.size;
+      continue;
+    }
+    int64_t end = static_cast<int64_t>(sizeof(FileHeader));
+    int64_t used = end;
+    for (const auto& [offset, length] : found->second.attempts) {
+      used += length;
+      end = std::max(end, offset + length);
+    }
+    int64_t size = info.size;
+    if (size - end >= kMinDeadTail) {
+      CAPI_RETURN_NOT_OK(CutTail(env, path, end));
+      changed = true;
+      garbage.bytes_removed += size - end;
+      size = end;
+    }
+    garbage.live_bytes += used;
+    garbage.dead_bytes += std::max<int64_t>(size - used, 0);
+  }
+  if (changed) CAPI_RETURN_NOT_OK(files->SyncDirectory());
+  return garbage;
+}
+
+}  // namespace capi::store

@@ -1,0 +1,103 @@
+#include "capi/workflow/lease.h"
+
+#include <chrono>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "capi/workflow/keyspace_lock.h"
+
+namespace capi::workflow {
+
+namespace {
+
+/// Renewals within one lease time, so that a slow one does not cost the lease.
+constexpr int64_t kRenewalsPerLease = 3;
+
+}  // namespace
+
+Result<std::unique_ptr<LeaseKeeper>> LeaseKeeper::Start(
+    Env* env, state::StateStore* state, int64_t lease_ms,
+    std::function<void(const Status&)> on_lost) {
+  state::OwnerRecord owner;
+  // Positive, because 0 means nobody.
+  owner.owner = static_cast<int64_t>(env->Random() >> 1) | 1;
+  owner.instance = ProcessInstance();
+  CAPI_RETURN_NOT_OK(state->RegisterOwner(owner));
+  std::unique_ptr<LeaseKeeper> keeper(
+      new LeaseKeeper(state, owner.owner, lease_ms / kRenewalsPerLease, std::move(on_lost)));
+  keeper->thread_ = std::thread([raw = keeper.get()] { raw->Renew(); });
+  return keeper;
+}
+
+LeaseKeeper::LeaseKeeper(state::StateStore* state, state::OwnerId owner, int64_t interval_ms,
+                         std::function<void(const Status&)> on_lost)
+    : state_(state), owner_(owner), interval_ms_(interval_ms), on_lost_(std::move(on_lost)) {}
+
+LeaseKeeper::~LeaseKeeper() { StopThread(); }
+
+void LeaseKeeper::StopThread() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  wakeup_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+void LeaseKeeper::Renew() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    wakeup_.wait_for(lock, std::chrono::milliseconds(interval_ms_), [this] { return stop_; });
+    if (stop_) return;
+    lock.unlock();
+    const Result<bool> renewed = state_->RenewOwner(owner_);
+    if (!renewed.ok()) {
+      on_lost_(renewed.status());
+      return;
+    }
+    if (!*renewed) {
+      on_lost_(CancelledError("another process took over the work of this one"));
+      return;
+    }
+    lock.lock();
+  }
+}
+
+Status LeaseKeeper::Close() {
+  StopThread();
+  CAPI_ASSIGN_OR_RETURN(const std::vector<state::OwnerRecord> owners, state_->Owners());
+  for (const state::OwnerRecord& owner : owners) {
+    if (owner.owner == owner_) {
+      return state_->ExpireOwner(owner_, owner.renewals).status();
+    }
+  }
+  return Status::OK();
+}
+
+Result<int64_t> LeaseWatcher::Observe() {
+  constexpr int64_t kNanosPerMilli = 1000000;
+  CAPI_ASSIGN_OR_RETURN(const std::vector<state::OwnerRecord> owners, state_->Owners());
+  const int64_t now = env_->MonotonicNanos();
+  std::map<state::OwnerId, Seen> seen;
+  int64_t freed = 0;
+  for (const state::OwnerRecord& owner : owners) {
+    if (owner.owner == self_) continue;
+    const auto before = seen_.find(owner.owner);
+    if (before == seen_.end() || before->second.renewals != owner.renewals) {
+      seen[owner.owner] = {owner.renewals, now};
+      continue;
+    }
+    if (now - before->second.since_nanos < lease_ms_ * kNanosPerMilli) {
+      seen[owner.owner] = before->second;
+      continue;
+    }
+    CAPI_ASSIGN_OR_RETURN(const std::optional<std::vector<state::BatchRecord>> lost,
+                          state_->ExpireOwner(owner.owner, owner.renewals));
+    if (lost) freed += static_cast<int64_t>(lost->size());
+  }
+  seen_ = std::move(seen);
+  return freed;
+}
+
+}  // namespace capi::workflow

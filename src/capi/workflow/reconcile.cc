@@ -1,0 +1,47 @@
+#include "capi/workflow/reconcile.h"
+
+#include <utility>
+#include <vector>
+
+#include "capi/files/sink.h"
+
+namespace capi::workflow {
+
+using state::FileRecord;
+using state::FileState;
+
+Result<ReconcileReport> Reconcile(Env* env, state::StateStore* state, store::TableStore* tables,
+                                  const std::string& spill_directory) {
+  ReconcileReport report;
+
+  CAPI_ASSIGN_OR_RETURN(const std::vector<FileRecord> pending,
+                        state->Files(std::nullopt, FileState::kPending));
+  for (const FileRecord& file : pending) {
+    CAPI_RETURN_NOT_OK(files::Publish(env, {file.target, file.temp_path}, file.size));
+  }
+  CAPI_RETURN_NOT_OK(state->MarkPublished(pending, {}));
+  report.files_published = static_cast<int64_t>(pending.size());
+
+  CAPI_ASSIGN_OR_RETURN(const std::vector<FileRecord> planned,
+                        state->Files(std::nullopt, FileState::kPlanned));
+  for (const FileRecord& file : planned) {
+    CAPI_RETURN_NOT_OK(files::Discard(env, {file.target, file.temp_path}));
+  }
+  CAPI_RETURN_NOT_OK(state->ForgetPlannedFiles(planned));
+  report.temp_files_discarded = static_cast<int64_t>(planned.size());
+
+  CAPI_ASSIGN_OR_RETURN(const std::vector<state::OwnerRecord> owners, state->Owners());
+  for (const state::OwnerRecord& owner : owners) {
+    CAPI_ASSIGN_OR_RETURN(const std::optional<std::vector<state::BatchRecord>> lost,
+                          state->ExpireOwner(owner.owner, owner.renewals));
+    if (lost) report.lost_claims += static_cast<int64_t>(lost->size());
+  }
+
+  CAPI_ASSIGN_OR_RETURN(const std::vector<std::string> manifests, state->LiveManifests());
+  CAPI_ASSIGN_OR_RETURN(report.garbage, tables->CollectGarbage(manifests));
+  CAPI_RETURN_NOT_OK(env->RemoveTree(spill_directory));
+  CAPI_RETURN_NOT_OK(env->CreateDirectories(spill_directory));
+  return report;
+}
+
+}  // namespace capi::workflow

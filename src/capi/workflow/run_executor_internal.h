@@ -1,0 +1,119 @@
+#pragma once
+
+// The executor's parts:
+//   run_executor.cc    the dispatcher (the thread in Run): claims batches and keeps the pool busy; the worker side
+//   run_committer.cc   the committer thread: group commit of ended attempts, publishing, ends of nodes and the run
+//   run_readiness.cc   which nodes may start, and pinning
+// A worker never waits for a sync: it hands its result to the committer and takes the next batch.
+
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "capi/workflow/node_state_internal.h"
+#include "capi/workflow/run_executor.h"
+
+namespace capi::workflow {
+
+/// A batch (or finish task) held by this process.
+struct ClaimedBatch {
+  NodeState* node = nullptr;
+  state::Claim claim;
+};
+
+/// What became of a claimed batch.
+struct FinishedAttempt {
+  ClaimedBatch batch;
+  Status status;
+  node::BatchResult result;              ///< of a batch that succeeded
+  std::string frozen_manifest;           ///< of a finish task that succeeded
+  std::vector<state::FileRecord> files;  ///< planned output files
+};
+
+class RunExecutorImpl final : public RunExecutor {
+ public:
+  RunExecutorImpl(ExecutorEnvironment environment, std::shared_ptr<const script::Script> script,
+                  state::RunRecord run);
+  ~RunExecutorImpl() override;
+
+  Status Load();
+  Status Run() override;
+  void Cancel(const Status& reason) override;
+  RunSnapshot Snapshot() const override;
+
+ private:
+  using Lock = std::unique_lock<std::mutex>;
+
+  // run_executor.cc
+  Status Dispatch();
+  /// Claims more batches while fewer than wanted are in hand. True if something was taken from the queue.
+  Result<bool> ClaimMore();
+  /// Puts claimed batches on the pool while threads are free.
+  void SubmitWhileFree(Lock* lock);
+  void Execute(const ClaimedBatch& batch, const exec::CancelToken& cancel);
+  Status ExecuteBatch(const ClaimedBatch& batch, const exec::CancelToken& cancel,
+                      FinishedAttempt* finished);
+  Status ExecuteFinish(const ClaimedBatch& batch, const exec::CancelToken& cancel,
+                       FinishedAttempt* finished);
+  Result<node::NodeRunner*> RunnerOf(NodeState* node);
+  void CancelInFlight(Lock* lock, const Status& reason);
+  void Fail(const Status& status);
+  Status ReleaseAll(const std::vector<ClaimedBatch>& batches);
+
+  // run_committer.cc
+  void CommitLoop();
+  Status CommitGroup(std::vector<FinishedAttempt> group);
+  /// Sorts finished attempts into ends, releases and repetitions.
+  struct Group;
+  void Classify(std::vector<FinishedAttempt> finished, Group* group);
+  Status MakeDurable(Group* group);
+  Status DiscardFiles(const std::vector<state::FileRecord>& files);
+  Status PublishFiles(const Group& group, const std::vector<bool>& committed);
+  /// Ends of nodes and the run that follow from what is known now.
+  state::Changes DeriveEnds(Lock* lock);
+  /// Stops work that lost its purpose because a batch before it failed; queues finish tasks.
+  Status AfterEnds();
+  Status Poll();
+  Status StopNodes();
+
+  // run_readiness.cc
+  /// Starts what may start, fails what may not; repeats while that changes something.
+  Status EvaluateWaiting();
+  struct Verdict;
+  Result<Verdict> Judge(const NodeState& node);
+  Status Enqueue(NodeState* node);
+  Result<state::Pins> PinInputs(const NodeState& node, int64_t reader_run, int64_t lookup_run);
+
+  bool AllEnded() const;
+
+  const ExecutorEnvironment environment_;
+  const std::shared_ptr<const script::Script> script_;
+  const state::RunRecord run_;
+  /// In script order; the vector does not change after Load.
+  std::vector<std::unique_ptr<NodeState>> nodes_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable dispatcher_wakeup_;
+  std::condition_variable committer_wakeup_;
+  std::deque<ClaimedBatch> claimed_;
+  std::map<std::pair<const NodeState*, int64_t>, exec::CancelToken> in_flight_;
+  std::vector<FinishedAttempt> finished_;
+  bool queue_may_have_work_ = false;
+  bool committing_ = false;
+  bool evaluate_ = false;         ///< a node ended: waiting nodes must be looked at
+  bool stop_requested_ = false;   ///< runs.status is stop
+  bool run_ended_ = false;
+  bool shutdown_ = false;
+  Status fatal_;                  ///< why the run cannot go on now
+  std::string waiting_for_;       ///< set when all that is left waits for other runs
+  std::thread committer_;
+};
+
+}  // namespace capi::workflow

@@ -1,0 +1,176 @@
+// Which nodes may start (spec/engine.md 5) and what they are pinned to.
+
+#include <algorithm>
+#include <utility>
+
+#include "capi/base/fault_point.h"
+#include "capi/files/source.h"
+#include "capi/workflow/attempt_records.h"
+#include "capi/workflow/dependency_policy.h"
+#include "capi/workflow/run_executor_internal.h"
+
+namespace capi::workflow {
+
+using script::RuleCommand;
+using state::NodeStatus;
+
+struct RunExecutorImpl::Verdict {
+  RuleCommand command = RuleCommand::kGo;
+  int64_t reader_run = 0;
+  int64_t lookup_run = 0;
+  std::string reason;  ///< of wait and nogo
+};
+
+namespace {
+
+std::string Reason(const std::string& dependency, const DependencyDecision& decision,
+                   const std::vector<DependencyRecord>& records) {
+  std::string status = "unknown";
+  for (const DependencyRecord& record : records) {
+    if (record.run_id == decision.run_id) status = NodeStatusName(record.node_status);
+  }
+  if (status == "fail") {
+    return "dependency " + dependency + " failed in run " + std::to_string(decision.run_id);
+  }
+  return "dependency " + dependency + " is not usable: status " + status + " in run " +
+         std::to_string(decision.run_id);
+}
+
+}  // namespace
+
+Result<RunExecutorImpl::Verdict> RunExecutorImpl::Judge(const NodeState& node) {
+  Verdict verdict;
+  const auto decide = [&](const std::string& creator) -> Result<DependencyDecision> {
+    CAPI_ASSIGN_OR_RETURN(const auto found, environment_.state->NodesNamed({creator}));
+    std::vector<DependencyRecord> records;
+    for (const auto& [other, run] : found) {
+      DependencyRecord record;
+      record.run_id = run.run_id;
+      record.run_is_current = run.run_id == run_.run_id;
+      record.run_status = run.status;
+      record.node_status = other.status;
+      record.run_start_ms = run.started_ms;
+      if (run.status == state::RunStatus::kComplete) record.run_completed_ms = run.ended_ms;
+      if (run.status == state::RunStatus::kStop) record.run_stopped_ms = run.ended_ms;
+      record.node_start_ms = other.started_ms;
+      record.node_status_ms = other.ended_ms != 0 ? other.ended_ms : other.started_ms;
+      records.push_back(record);
+    }
+    CAPI_ASSIGN_OR_RETURN(DependencyDecision decision,
+                          Decide(*node.node->policy, records,
+                                 data::Instant::FromMillis(run_.now_ms)));
+    verdict.command = Combine(verdict.command, decision.command);
+    if (decision.command != RuleCommand::kGo && verdict.command == decision.command) {
+      verdict.reason = Reason(creator, decision, records);
+    }
+    return decision;
+  };
+  if (node.node->table_reader) {
+    Result<DependencyDecision> decision = decide(node.node->table_reader->creator);
+    if (!decision.ok()) {
+      return Prefixed(decision.status(), node.node->table_reader->creator + ": ");
+    }
+    verdict.reader_run = decision->run_id;
+  }
+  if (node.node->lookup) {
+    Result<DependencyDecision> decision = decide(node.node->lookup->creator);
+    if (!decision.ok()) return Prefixed(decision.status(), node.node->lookup->creator + ": ");
+    verdict.lookup_run = decision->run_id;
+  }
+  return verdict;
+}
+
+Result<state::Pins> RunExecutorImpl::PinInputs(const NodeState& node, int64_t reader_run,
+                                               int64_t lookup_run) {
+  state::Pins pins;
+  pins.set = true;
+  pins.reader_run = reader_run;
+  pins.lookup_run = lookup_run;
+  if (node.node->file_reader) {
+    std::vector<files::Fingerprint> fingerprints;
+    for (const std::string& url : node.node->file_reader->urls) {
+      CAPI_ASSIGN_OR_RETURN(files::Fingerprint fingerprint,
+                            files::FingerprintOf(environment_.env, url));
+      fingerprints.push_back(fingerprint);
+    }
+    pins.inputs = FingerprintsToText(fingerprints);
+  }
+  return pins;
+}
+
+Status RunExecutorImpl::Enqueue(NodeState* node) {
+  std::vector<std::pair<int64_t, int64_t>> ranges;
+  {
+    Lock lock(mutex_);
+    node->ready = true;
+    ranges = node->OpenRanges();
+  }
+  for (const auto& [begin, end] : ranges) {
+    CAPI_RETURN_NOT_OK(environment_.queue->Enqueue(
+        {run_.run_id, node->record.id.node_index, node->record.depth, begin, end}, 0));
+  }
+  return Status::OK();
+}
+
+Status RunExecutorImpl::EvaluateWaiting() {
+  // Ends that were decided before (an earlier process, a failed dependency) come first: others depend on them.
+  bool changed = true;
+  while (changed) {
+    changed = false;
+    state::Changes changes;
+    std::vector<NodeState*> waiting;
+    {
+      Lock lock(mutex_);
+      changes = DeriveEnds(&lock);
+      for (const std::unique_ptr<NodeState>& node : nodes_) {
+        if (!node->ready && !node->ended()) waiting.push_back(node.get());
+      }
+    }
+    changed = !changes.nodes.empty();
+    CAPI_RETURN_NOT_OK(environment_.state->Apply(changes));
+
+    std::string waiting_for;
+    std::vector<NodeState*> ready;
+    changes = {};
+    for (NodeState* node : waiting) {
+      Result<state::Pins> pins = node->record.pins;
+      if (!node->record.pins.set) {
+        Result<Verdict> verdict = Judge(*node);
+        if (!verdict.ok() && KindOf(verdict.status()) != ErrorKind::kUser) return verdict.status();
+        if (verdict.ok() && verdict->command == RuleCommand::kWait) {
+          waiting_for = "node " + node->record.name + " waits: " + verdict->reason;
+          continue;
+        }
+        if (!verdict.ok()) {
+          pins = verdict.status();
+        } else if (verdict->command == RuleCommand::kNoGo) {
+          pins = UserError("dependency_failed", verdict->reason);
+        } else {
+          pins = PinInputs(*node, verdict->reader_run, verdict->lookup_run);
+        }
+        Lock lock(mutex_);
+        if (pins.ok()) {
+          node->record.pins = *pins;
+          state::NodeChange change;
+          change.id = node->record.id;
+          change.pins = *pins;
+          changes.nodes.push_back(std::move(change));
+        } else {
+          changes.nodes.push_back(node->EndWith(NodeStatus::kFail, ToErrorRecord(pins.status())));
+          changed = true;
+        }
+      }
+      if (pins.ok()) ready.push_back(node);
+    }
+    CAPI_RETURN_NOT_OK(environment_.state->Apply(changes));
+    CAPI_FAULT_POINT("workflow.after_pin");
+    for (NodeState* node : ready) CAPI_RETURN_NOT_OK(Enqueue(node));
+    {
+      Lock lock(mutex_);
+      waiting_for_ = waiting_for;
+    }
+  }
+  return AfterEnds();
+}
+
+}  // namespace capi::workflow
