@@ -41,13 +41,17 @@ class FaultEnv::TrackedFile : public WritableFile {
 
   Status Append(std::string_view bytes) override {
     if (!fd_.open()) return BugError("write to a closed file");
-    return env_->AppendTo(inode_.get(), fd_.get(), bytes, epoch_, &size_);
+    if (failure_.ok()) {
+      failure_ = env_->AppendTo(inode_.get(), fd_.get(), bytes, epoch_, &size_);
+    }
+    return failure_;
   }
   int64_t size() const override { return size_; }
   void StartWriteback() override {}
   Status Sync() override {
     if (!fd_.open()) return BugError("sync of a closed file");
-    return env_->SyncInode(inode_.get(), epoch_);
+    if (failure_.ok()) failure_ = env_->SyncInode(inode_.get(), epoch_);
+    return failure_;
   }
   Status Close() override {
     fd_.Close();
@@ -59,6 +63,7 @@ class FaultEnv::TrackedFile : public WritableFile {
   const InodeRef inode_;
   FileDescriptor fd_;
   const int64_t epoch_;
+  Status failure_;
   int64_t size_ = 0;
 };
 
@@ -272,18 +277,25 @@ Status FaultEnv::RemoveTree(const std::string& path) {
   return base_->RemoveTree(path);
 }
 
-Status FaultEnv::SyncDirectory(const std::string& path) {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  CAPI_RETURN_NOT_OK(CountSync());
-  // A change becomes durable with everything before it that it builds on.
-  std::vector<bool> durable(pending_.size());
+void FaultEnv::AddPrerequisites(std::vector<bool>* chosen) const {
   for (size_t i = pending_.size(); i-- > 0;) {
-    if (ParentOf(pending_[i].durable_with()) == path) durable[i] = true;
-    if (!durable[i]) continue;
+    if (!(*chosen)[i]) continue;
     for (size_t j = 0; j < i; ++j) {
-      if (pending_[j].Touches(pending_[i])) durable[j] = true;
+      if (pending_[j].Touches(pending_[i])) (*chosen)[j] = true;
     }
   }
+}
+
+Status FaultEnv::SyncDirectory(const std::string& path) {
+  if (path != root_ && !Tracks(path)) return base_->SyncDirectory(path);
+  const std::lock_guard<std::mutex> lock(mutex_);
+  CAPI_RETURN_NOT_OK(CountSync());
+  CAPI_RETURN_NOT_OK(base_->Stat(path).status());
+  std::vector<bool> durable(pending_.size());
+  for (size_t i = 0; i < pending_.size(); ++i) {
+    durable[i] = ParentOf(pending_[i].durable_with()) == path;
+  }
+  AddPrerequisites(&durable);
   std::vector<NameChange> left;
   for (size_t i = 0; i < pending_.size(); ++i) {
     if (durable[i]) {
@@ -303,13 +315,11 @@ void FaultEnv::Apply(const NameChange& change, Names* names) {
       named = change.inode;
       return;
     case NameChange::Kind::kRename:
-      // Without the creation there is nothing to rename.
-      if (named != change.inode) return;
       named = nullptr;
       (*names)[change.new_path] = change.inode;
       return;
     case NameChange::Kind::kRemove:
-      if (named == change.inode) named = nullptr;
+      named = nullptr;
       return;
   }
 }
@@ -360,9 +370,12 @@ Status FaultEnv::Crash(uint64_t seed) {
   stop_at_ = -1;
   appends_until_full_ = 0;
   syncs_until_failure_ = 0;
+  std::vector<bool> kept(pending_.size());
+  for (size_t i = 0; i < pending_.size(); ++i) kept[i] = Coin(&random);
+  AddPrerequisites(&kept);
   Names after = durable_;
-  for (const NameChange& change : pending_) {
-    if (Coin(&random)) Apply(change, &after);
+  for (size_t i = 0; i < pending_.size(); ++i) {
+    if (kept[i]) Apply(pending_[i], &after);
   }
   for (const auto& [path, inode] : current_) after.try_emplace(path, nullptr);
   std::set<Inode*> torn;

@@ -29,9 +29,9 @@ class FaultEnv : public Env {
   ~FaultEnv() override;
 
   /// The power cut: every unsynced write survives whole, as a random prefix or not at all (a later
-  /// one that survives leaves zeros before it), every unsynced change of a name is kept or undone,
-  /// as drawn from `seed`. Files open for writing become unusable; clears the faults set below. No
-  /// other call may be under way.
+  /// one that survives leaves zeros before it), every unsynced change of a name is kept (with
+  /// those it builds on) or undone, as drawn from `seed`. Files open for writing become unusable;
+  /// clears the faults set below. No other call may be under way.
   Status Crash(uint64_t seed);
 
   /// The k-th Append from now (1 = the next one) fails with ENOSPC, and so does every later one
@@ -100,6 +100,9 @@ class FaultEnv : public Env {
   /// absent.
   Result<InodeRef> FindInode(const std::string& path);
   Status RemoveTracked(const std::string& path);
+  /// Adds to the chosen pending changes those before them that they build on (same content or
+  /// name).
+  void AddPrerequisites(std::vector<bool>* chosen) const;
   static void Apply(const NameChange& change, Names* names);
   Status TearContent(Inode* inode, std::mt19937_64* random);
   Status AppendTo(Inode* inode, int fd, std::string_view bytes, int64_t epoch, int64_t* size);

@@ -64,7 +64,8 @@ void AppendOffset(int32_t offset, const OffsetShape& shape, std::string* out) {
     out->push_back('Z');
     return;
   }
-  // Minutes are cut before the sign is split off, so -30 seconds print as "+00:00".
+  // Minutes are cut before the sign is split off, so -30 seconds print as "+00:00" or, like Go does,
+  // as "+00:00:-30".
   const int32_t minutes = offset / 60;
   out->push_back(minutes < 0 ? '-' : '+');
   const int32_t magnitude = minutes < 0 ? -minutes : minutes;
@@ -79,7 +80,7 @@ void AppendOffset(int32_t offset, const OffsetShape& shape, std::string* out) {
     if (shape.colon) {
       out->push_back(':');
     }
-    AppendNumber((offset < 0 ? -offset : offset) % 60, 2, out);
+    AppendNumber((minutes < 0 ? -offset : offset) % 60, 2, out);
   }
 }
 
@@ -132,7 +133,7 @@ void AppendPiece(const Piece& piece, const CivilTime& civil, const Instant& inst
     case PieceKind::kLongYear:
       return AppendNumber(civil.year, 4, out);
     case PieceKind::kYear:
-      return AppendNumber(std::max<int64_t>(civil.year, 0) % 100, 2, out);
+      return AppendNumber((civil.year < 0 ? -civil.year : civil.year) % 100, 2, out);
     case PieceKind::kLongMonth:
       out->append(kMonths[civil.month - 1]);
       return;

@@ -16,19 +16,19 @@ using format_internal::PrintArgument;
 
 namespace {
 
-/// Reads digits at *position. False when there are none or the number is too large; in the latter
-/// case *position moves to the end, as in Go.
+/// Reads digits at *position. False when there are none or the number is too large; in the latter case
+/// *position moves to the end. As in Go, the last digit may lift the number above the limit.
 bool ReadFormatNumber(std::string_view text, size_t* position, int* value) {
   bool found = false;
   *value = 0;
   while (*position < text.size() && text[*position] >= '0' && text[*position] <= '9') {
-    *value = *value * 10 + (text[*position] - '0');
-    found = true;
     if (*value > kMaxFormatNumber) {
       *value = 0;
       *position = text.size();
       return false;
     }
+    *value = *value * 10 + (text[*position] - '0');
+    found = true;
     ++*position;
   }
   return found;
@@ -56,8 +56,11 @@ bool SetFlag(char c, Flags* flags) {
   }
 }
 
-/// For %v the flags # and + ask for Go syntax and field names, which plain values mostly lack.
-void AdjustForValueVerb(Flags* flags) {
+/// For %v (and %w) the flags # and + ask for Go syntax and field names, which plain values mostly lack.
+void AdjustForValueVerb(char32_t verb, Flags* flags) {
+  if (verb != 'v' && verb != 'w') {
+    return;
+  }
   flags->quoted_value = flags->sharp;
   flags->sharp = false;
   flags->plus = false;
@@ -114,9 +117,7 @@ class Printer {
     } else if (next_argument_ >= arguments_.size()) {
       PrintMarker(verb, "(MISSING)");
     } else {
-      if (verb == 'v') {
-        AdjustForValueVerb(&flags);
-      }
+      AdjustForValueVerb(verb, &flags);
       PrintArgument(arguments_[next_argument_], verb, flags, out_);
       ++next_argument_;
     }
@@ -312,9 +313,7 @@ PrintFormat PrintFormat::Compile(std::string_view format) {
     if (one.verb != 0) {
       return result;
     }
-    if (verb == 'v') {
-      AdjustForValueVerb(&flags);
-    }
+    AdjustForValueVerb(verb, &flags);
     one.verb = verb;
     one.flags = flags;
     literal = &one.suffix;

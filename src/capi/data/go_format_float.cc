@@ -347,8 +347,8 @@ void AppendMagnitude(double magnitude, char verb, int precision, std::string* ou
   }
 }
 
-/// '#': always a point; %g keeps trailing zeros up to its precision.
-void ForcePoint(char verb, int precision, std::string* number) {
+/// '#': always a point; %g, %G and %x (but not %X) keep trailing zeros up to their precision.
+void ForcePoint(char verb, bool upper, int precision, std::string* number) {
   std::string tail;
   const size_t exponent = number->find_first_of(verb == 'x' ? "p" : "ep");
   if (exponent != std::string::npos) {
@@ -356,7 +356,7 @@ void ForcePoint(char verb, int precision, std::string* number) {
     number->resize(exponent);
   }
   int missing = 0;
-  if (verb == 'g' || verb == 'x') {
+  if (verb == 'g' || (verb == 'x' && !upper)) {
     missing = precision == kShortest ? kDefaultPrecision : precision;
   }
   bool has_point = false;
@@ -430,7 +430,7 @@ void PrintFloatVerb(double value, char verb, const Flags& flags, std::string* ou
   }
   AppendMagnitude(std::fabs(value), verb, precision, &number);
   if (flags.sharp && verb != 'b') {
-    ForcePoint(verb, precision, &number);
+    ForcePoint(verb, upper, precision, &number);
   }
   if (upper) {
     ToUpper(&number);

@@ -105,6 +105,12 @@ bool TryShortestDecimal(double value, int64_t* mantissa, int8_t* scale) {
   return true;
 }
 
+/// True if a layout may read more than milliseconds, which the fast path would cut.
+bool HasFineFraction(std::string_view layout) {
+  return layout.find("0000") != std::string_view::npos ||
+         layout.find("9999") != std::string_view::npos;
+}
+
 /// Collects datetimes: milliseconds as long as they suffice.
 class DatetimeBuilder {
  public:
@@ -534,11 +540,13 @@ bool Machine::CallTimeParse(const Step& step, const std::vector<Vector>& argumen
   const Texts layouts(arguments[0], n, scratch_);
   const Texts texts(arguments[1], n, scratch_);
   DatetimeBuilder builder(n, scratch_);
+  bool is_millis = false;
   for (int64_t i = 0; i < n; ++i) {
     const data::TimeLayout& layout = LayoutOf(step, layouts[i]);
+    if (i == 0 || layouts.step != 0) is_millis = !HasFineFraction(layout.text());
     const std::string_view text = texts[i];
     int64_t millis = 0;
-    if (layout.TryParseMillis(text.data(), text.data() + text.size(), &millis)) {
+    if (is_millis && layout.TryParseMillis(text.data(), text.data() + text.size(), &millis)) {
       builder.AddMillis(millis);
       continue;
     }

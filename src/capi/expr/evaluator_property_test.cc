@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <limits>
 #include <random>
 
@@ -525,6 +527,15 @@ TEST(EvaluatorProperty, KernelsAgreeOnOrdinaryValues) {
   for (uint64_t seed = 1; seed <= 4000 && !HasFailure(); ++seed) CheckTree(seed, true, &totals);
   EXPECT_GT(totals.values, 20000);
   EXPECT_EQ(totals.row_blocks_without_error, 0);
+}
+
+/// Kernels with and without wider instructions agree with single values, so with each other.
+TEST(EvaluatorBaseline, SameWithoutWideSimd) {
+  const std::string self = std::filesystem::read_symlink("/proc/self/exe").string();
+  const std::string command = "CAPI_SIMD=baseline '" + self +
+                              "' --gtest_brief=1 --gtest_filter='EvaluatorProperty.*:"
+                              "NumberKernels.*:DecimalKernels.*:Aggregator.*' > /dev/null";
+  EXPECT_EQ(std::system(command.c_str()), 0) << command;
 }
 
 }  // namespace

@@ -211,6 +211,15 @@ TEST(Evaluator, DatetimesKeepZonesAndNarrowWhenPossible) {
             arrow::Type::FIXED_SIZE_BINARY);
 }
 
+TEST(Evaluator, ParsedFractionsAreKept) {
+  const std::vector<NamedColumn> columns = {
+      {"s", test::Strings({"2024-01-02T03:04:05.123456", "2024-01-02T03:04:05.123000"})}};
+  EXPECT_EQ(Show(Evaluate("time.Format(time.Parse(\"2006-01-02T15:04:05.000000\", r.s), "
+                          "\"05.000000000\")",
+                          columns)),
+            "05.123456000,05.123000000");
+}
+
 TEST(Evaluator, SlicedColumns) {
   const std::vector<NamedColumn> columns = {{"i", test::Ints({1, 2, 3, 4})->Slice(1)},
                                             {"b", test::Bools({true, false, true, true})->Slice(1)},

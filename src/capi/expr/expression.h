@@ -1,7 +1,8 @@
 #pragma once
 
-// The expression language (spec/expressions.md). An expression is parsed, type-checked against typed
-// fields and constant-folded once (Compile); programs over whole columns are made from it (evaluator.h).
+// The expression language (spec/expressions.md). An expression is parsed, type-checked against
+// typed fields and constant-folded once (Compile); programs over whole columns are made from it
+// (evaluator.h).
 
 #include <functional>
 #include <memory>
@@ -72,13 +73,14 @@ class Expression {
 };
 
 /// Checks and compiles. `declared`: the type the result must have ("wrong_result_type" otherwise).
-/// Errors are kUser with a class of spec/expressions.md 11 and expression_offset set. Deviations from the
-/// original's trial evaluation (static typing instead): tests/cases/deviations.jsonl.
+/// Errors are kUser with a class of spec/expressions.md 11 and expression_offset set. Deviations
+/// from the original's trial evaluation (static typing instead): tests/cases/deviations.jsonl.
 Result<std::shared_ptr<const Expression>> Compile(std::string_view text, ContextKind context,
                                                   const Scope& scope,
                                                   std::optional<data::FieldType> declared);
 
-/// All errors of the expression, not only the first (at most 20), in source order. Empty: it compiles.
+/// All errors of the expression, not only the first (at most 20), in source order. Empty: it
+/// compiles.
 std::vector<Status> CheckAll(std::string_view text, ContextKind context, const Scope& scope,
                              std::optional<data::FieldType> declared);
 

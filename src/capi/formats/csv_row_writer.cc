@@ -18,6 +18,8 @@ constexpr int64_t kPieceBytes = 128 << 10;
 constexpr int64_t kWideCopy = 32;
 /// A dictionary is turned into cells once if it has no more values than this or the batch has rows.
 constexpr int64_t kSmallDictionary = 64;
+/// ... and if its texts are not longer than this in all.
+constexpr int64_t kMaxDictionaryBytes = 16 << 20;
 constexpr int64_t kPrefetchValues = 16;
 constexpr int64_t kPrefetchText = 8;
 
@@ -137,7 +139,9 @@ void CsvRowWriter::BindText(const arrow::Array& array, int64_t num_rows, BoundCo
   column->offsets = text->GetValues<int32_t>(1);
   column->bytes = bytes == nullptr ? "" : reinterpret_cast<const char*>(bytes->data());
   column->bytes_end = bytes == nullptr ? column->bytes : column->bytes + bytes->size();
-  if (column->codes != nullptr && text->length <= std::max(num_rows, kSmallDictionary)) {
+  const bool few_values = text->length <= std::max(num_rows, kSmallDictionary);
+  if (column->codes != nullptr && few_values &&
+      column->bytes_end - column->bytes <= kMaxDictionaryBytes) {
     column->kind = Kind::kCodedCells;
     MakeCells(column, text->length);
   } else if (column->compiled->print.is_plain_string()) {

@@ -105,7 +105,12 @@ Result<Preview> PreviewTable(const KeyspaceOptions& keyspace_options,
   for (size_t i = 0; i < preview.fields.size(); ++i) all_fields.push_back(static_cast<int>(i));
 
   const int64_t limit = options.limit < 0 ? table->num_rows() : options.limit;
-  for (const store::Table::Morsel& morsel : table->Morsels(0, table->num_rows())) {
+  int64_t scan_end = table->num_rows();
+  if (where == nullptr && limit < scan_end) {
+    scan_end = limit;
+    preview.more = true;
+  }
+  for (const store::Table::Morsel& morsel : table->Morsels(0, scan_end)) {
     if (preview.num_rows >= limit && preview.more) break;
     CAPI_ASSIGN_OR_RETURN(store::Table::ScanBatch scanned, table->Read(morsel, all_fields));
     std::shared_ptr<arrow::RecordBatch> batch =

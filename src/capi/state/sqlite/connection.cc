@@ -99,11 +99,34 @@ Result<std::unique_ptr<Connection>> Connection::Open(const ConnectionOptions& op
   }
   sqlite3_extended_result_codes(database, 1);
   sqlite3_busy_timeout(database, kBusyTimeoutMs);
-  std::string settings = "PRAGMA foreign_keys=OFF; PRAGMA temp_store=MEMORY;";
-  settings += options.durability == Durability::kFull ? "PRAGMA synchronous=FULL;"
-                                                      : "PRAGMA synchronous=NORMAL;";
-  CAPI_RETURN_NOT_OK(connection->ExecuteScript(settings));
+  // Closing leaves the write-ahead log to the next opener: a checkpoint would cost two syncs at the end of
+  // every run, and any SQLite reads the log.
+  sqlite3_db_config(database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+  CAPI_RETURN_NOT_OK(connection->ExecuteScript("PRAGMA temp_store=MEMORY"));
+  CAPI_RETURN_NOT_OK(connection->SetDurability(options.durability));
   return connection;
+}
+
+Status Connection::SetDurability(Durability durability) {
+  switch (durability) {
+    case Durability::kFull:
+      return ExecuteScript("PRAGMA synchronous=FULL");
+    case Durability::kNormal:
+      return ExecuteScript("PRAGMA synchronous=NORMAL");
+    case Durability::kNone:
+      return ExecuteScript("PRAGMA synchronous=OFF");
+  }
+  return BugError("unknown durability");
+}
+
+Status Connection::SyncMainFile() {
+  sqlite3_file* file = nullptr;
+  int code = sqlite3_file_control(database_, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+  if (code == SQLITE_OK && file != nullptr && file->pMethods != nullptr) {
+    code = file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);
+  }
+  return code == SQLITE_OK ? Status::OK()
+                           : StatusOfSqlite(code, "cannot sync the database file", "");
 }
 
 Connection::~Connection() {

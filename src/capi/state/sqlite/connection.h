@@ -20,6 +20,7 @@ namespace capi::state {
 enum class Durability : uint8_t {
   kFull,    ///< when the commit returns
   kNormal,  ///< with the next full commit; an operating system crash may undo it before
+  kNone,    ///< like kNormal, and without order: only while a database is created
 };
 
 /// Kind and text of a SQLite result code (extended codes allowed).
@@ -73,6 +74,10 @@ class Connection {
  public:
   static Result<std::unique_ptr<Connection>> Open(const ConnectionOptions& options);
   ~Connection();
+
+  Status SetDurability(Durability durability);
+  /// Syncs the main database file itself, which commits to the write-ahead log do not.
+  Status SyncMainFile();
 
   /// Statements without rows or parameters, several allowed.
   Status ExecuteScript(const std::string& sql);

@@ -139,7 +139,8 @@ Status SqliteStore::EndAttempts(const std::vector<AttemptEnd>& ends, const Deriv
 Result<std::optional<std::vector<BatchRecord>>> SqliteStore::ExpireOwner(OwnerId owner,
                                                                          int64_t seen_renewals) {
   std::optional<std::vector<BatchRecord>> lost;
-  CAPI_RETURN_NOT_OK(Write(&committer_, [&](Connection* connection) -> Status {
+  // Not durable by itself: a lost expiry is repeated, because the owner's record comes back with it.
+  CAPI_RETURN_NOT_OK(Write(&claimer_, [&](Connection* connection) -> Status {
     CAPI_ASSIGN_OR_RETURN(
         const int64_t removed,
         connection->Run("DELETE FROM owners WHERE owner = ?1 AND renewals = ?2", owner,

@@ -15,6 +15,51 @@ Result<std::unique_ptr<StateStore>> OpenSqliteStore(Env* env, const SqliteOption
   return std::unique_ptr<StateStore>(std::move(store));
 }
 
+namespace {
+
+/// SQLite's default; the first page of a database whose creation was finished is on the disk whole.
+constexpr int64_t kPageBytes = 4096;
+constexpr std::string_view kMagic = "SQLite format 3";
+
+/// Removes what a power failure in the middle of CreateOrMigrate left behind. Nothing was ever committed to it,
+/// because the first page is synced before anything else.
+Status RemoveUnfinishedDatabase(Env* env, const std::string& path) {
+  CAPI_ASSIGN_OR_RETURN(const bool exists, env->Exists(path));
+  if (!exists) return Status::OK();
+  CAPI_ASSIGN_OR_RETURN(const FileInfo info, env->Stat(path));
+  if (info.size > kPageBytes) return Status::OK();
+  CAPI_ASSIGN_OR_RETURN(const std::string bytes, env->ReadFile(path));
+  const bool blank = bytes.find_first_not_of('\0') == std::string::npos;
+  const bool torn = info.size < kPageBytes && std::string_view(bytes).starts_with(kMagic);
+  if (!blank && !torn) return Status::OK();
+  for (const char* suffix : {"-journal", "-wal", "-shm", ""}) {
+    CAPI_RETURN_NOT_OK(env->RemoveFile(path + suffix));
+  }
+  return Status::OK();
+}
+
+/// Switching an empty database to write-ahead logging the usual way costs eight syncs. One is needed: that of
+/// the first page. The schema becomes durable with the first full commit after it.
+Status CreateOrMigrate(Connection* connection) {
+  bool empty = false;
+  {
+    CAPI_ASSIGN_OR_RETURN(Query query, connection->Select("PRAGMA page_count"));
+    CAPI_RETURN_NOT_OK(query.Step().status());
+    empty = query.Int(0) == 0;
+  }
+  if (!empty) {
+    CAPI_RETURN_NOT_OK(connection->ExecuteScript("PRAGMA journal_mode=WAL"));
+    return MigrateSchema(connection);
+  }
+  CAPI_RETURN_NOT_OK(connection->SetDurability(Durability::kNone));
+  CAPI_RETURN_NOT_OK(connection->ExecuteScript("PRAGMA journal_mode=WAL"));
+  CAPI_RETURN_NOT_OK(connection->SyncMainFile());
+  CAPI_RETURN_NOT_OK(MigrateSchema(connection));
+  return connection->SetDurability(Durability::kFull);
+}
+
+}  // namespace
+
 Result<std::unique_ptr<SqliteStore>> SqliteStore::Open(Env* env, const SqliteOptions& options) {
   std::unique_ptr<SqliteStore> store(new SqliteStore(env));
   ConnectionOptions connection;
@@ -22,10 +67,10 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::Open(Env* env, const SqliteOpt
   connection.vfs = options.vfs;
   connection.read_only = options.read_only;
   if (!options.read_only) {
+    CAPI_RETURN_NOT_OK(RemoveUnfinishedDatabase(env, options.path));
     connection.durability = Durability::kFull;
     CAPI_ASSIGN_OR_RETURN(store->committer_.connection, Connection::Open(connection));
-    CAPI_RETURN_NOT_OK(store->committer_.connection->ExecuteScript("PRAGMA journal_mode=WAL"));
-    CAPI_RETURN_NOT_OK(MigrateSchema(store->committer_.connection.get()));
+    CAPI_RETURN_NOT_OK(CreateOrMigrate(store->committer_.connection.get()));
     connection.durability = Durability::kNormal;
     CAPI_ASSIGN_OR_RETURN(store->claimer_.connection, Connection::Open(connection));
   }

@@ -82,27 +82,24 @@ Status FrozenIndex::ReadEntries(int64_t begin, int64_t end, std::vector<uint64_t
   return Status::OK();
 }
 
-Status FrozenIndex::Compare(const std::vector<std::shared_ptr<arrow::Array>>& keys,
-                            Candidates* candidates, std::vector<int32_t>* left_rows,
-                            std::vector<data::RowId>* right_rows) const {
-  const auto n = static_cast<int64_t>(candidates->left.size());
-  std::vector<std::shared_ptr<arrow::Array>> right_keys;
-  for (const int field : key_fields_) {
-    CAPI_ASSIGN_OR_RETURN(std::shared_ptr<arrow::Array> key,
-                          table_->Gather(field, candidates->right.data(), n, nullptr));
-    right_keys.push_back(std::move(key));
+Status FrozenIndex::Compare(KeyMatcher* matcher, Candidates* candidates,
+                            std::vector<int32_t>* left_rows,
+                            std::vector<data::RowId>* right_rows) {
+  const size_t n = candidates->left.size();
+  candidates->equal.resize(n);
+  CAPI_RETURN_NOT_OK(matcher->Match(candidates->left.data(), candidates->right.data(),
+                                    static_cast<int64_t>(n), candidates->equal.data()));
+  // Nearly all are equal: written without branches, then cut.
+  size_t found = left_rows->size();
+  left_rows->resize(found + n);
+  right_rows->resize(found + n);
+  for (size_t i = 0; i < n; ++i) {
+    (*left_rows)[found] = static_cast<int32_t>(candidates->left[i]);
+    (*right_rows)[found] = candidates->right[i];
+    found += candidates->equal[i];
   }
-  CAPI_ASSIGN_OR_RETURN(const auto comparator,
-                        data::KeyComparator::Make(schema_->components, keys, right_keys));
-  std::vector<int64_t> gathered(static_cast<size_t>(n));
-  for (int64_t i = 0; i < n; ++i) gathered[static_cast<size_t>(i)] = i;
-  std::vector<uint8_t> equal(static_cast<size_t>(n));
-  comparator->EqualMany(candidates->left.data(), gathered.data(), n, equal.data());
-  for (size_t i = 0; i < equal.size(); ++i) {
-    if (equal[i] == 0) continue;
-    left_rows->push_back(static_cast<int32_t>(candidates->left[i]));
-    right_rows->push_back(candidates->right[i]);
-  }
+  left_rows->resize(found);
+  right_rows->resize(found);
   candidates->left.clear();
   candidates->right.clear();
   return Status::OK();
@@ -114,7 +111,11 @@ Status FrozenIndex::FindCandidates(const uint64_t* hashes, int64_t n,
                                    std::vector<int32_t>* left_rows,
                                    std::vector<data::RowId>* right_rows) const {
   const IndexEntry* entries = entries_->entries();
+  CAPI_ASSIGN_OR_RETURN(KeyMatcher matcher,
+                        KeyMatcher::Make(&table_->rows(), &schema_->components, &key_fields_, &keys));
   Candidates candidates;
+  candidates.left.reserve(kCompareCandidates);
+  candidates.right.reserve(kCompareCandidates);
   std::array<int64_t, kProbeBlock> begins;
   std::array<int64_t, kProbeBlock> ends;
   for (int64_t block = 0; block < n; block += kProbeBlock) {
@@ -146,13 +147,13 @@ Status FrozenIndex::FindCandidates(const uint64_t* hashes, int64_t n,
         candidates.left.push_back(block + static_cast<int64_t>(i));
         candidates.right.push_back(entry->row);
         if (candidates.left.size() == kCompareCandidates) {
-          CAPI_RETURN_NOT_OK(Compare(keys, &candidates, left_rows, right_rows));
+          CAPI_RETURN_NOT_OK(Compare(&matcher, &candidates, left_rows, right_rows));
         }
       }
     }
   }
   return candidates.left.empty() ? Status::OK()
-                                 : Compare(keys, &candidates, left_rows, right_rows);
+                                 : Compare(&matcher, &candidates, left_rows, right_rows);
 }
 
 Status FrozenIndex::Find(const std::vector<std::shared_ptr<arrow::Array>>& keys, int64_t n,

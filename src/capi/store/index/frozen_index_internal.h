@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "capi/base/status.h"
+#include "capi/store/index/key_matcher_internal.h"
 #include "capi/store/table/frozen_table_internal.h"
 #include "capi/store/table_store.h"
 
@@ -29,6 +30,7 @@ class FrozenIndex : public Index {
   struct Candidates {
     std::vector<int64_t> left;
     std::vector<data::RowId> right;
+    std::vector<uint8_t> equal;
   };
 
   FrozenIndex() = default;
@@ -39,8 +41,8 @@ class FrozenIndex : public Index {
                         std::vector<int32_t>* left_rows,
                         std::vector<data::RowId>* right_rows) const;
   /// Moves the pairs whose keys are equal to the results.
-  Status Compare(const std::vector<std::shared_ptr<arrow::Array>>& keys, Candidates* candidates,
-                 std::vector<int32_t>* left_rows, std::vector<data::RowId>* right_rows) const;
+  static Status Compare(KeyMatcher* matcher, Candidates* candidates,
+                        std::vector<int32_t>* left_rows, std::vector<data::RowId>* right_rows);
 
   std::shared_ptr<const FrozenTable> table_;
   const IndexSchema* schema_ = nullptr;

@@ -123,19 +123,36 @@ Result<std::shared_ptr<arrow::Array>> DecodeBitRange(const BlockView& view, int6
   return FromBuffers(arrow::boolean(), n, {nullptr, std::move(buffer)});
 }
 
+/// Strings [first, first + count) of a block, or of its dictionary.
+Result<std::shared_ptr<arrow::ArrayData>> WrapStrings(const BlockView& view, int64_t first,
+                                                      int64_t count,
+                                                      const std::shared_ptr<MappedFile>& file) {
+  const int64_t offsets_size = (count + 1) * static_cast<int64_t>(sizeof(int32_t));
+  const auto* bytes = reinterpret_cast<const uint8_t*>(view.bytes);
+  if (view.offsets != nullptr) {
+    auto offsets = std::make_shared<MappedBuffer>(
+        reinterpret_cast<const uint8_t*>(view.offsets + first), offsets_size, file);
+    auto values = std::make_shared<MappedBuffer>(bytes, view.offsets[first + count], file);
+    return arrow::ArrayData::Make(arrow::utf8(), count,
+                                  Buffers{nullptr, std::move(offsets), std::move(values)}, 0);
+  }
+  CAPI_ASSIGN_OR_RETURN(std::shared_ptr<arrow::Buffer> offsets,
+                        arrow::AllocateBuffer(offsets_size));
+  auto* out = reinterpret_cast<int32_t*>(offsets->mutable_data());
+  for (int64_t i = 0; i <= count; ++i) out[i] = static_cast<int32_t>(i) * view.text_length;
+  auto values = std::make_shared<MappedBuffer>(bytes + first * view.text_length,
+                                               count * view.text_length, file);
+  return arrow::ArrayData::Make(arrow::utf8(), count,
+                                Buffers{nullptr, std::move(offsets), std::move(values)}, 0);
+}
+
 Result<std::shared_ptr<arrow::Array>> DecodeTextRange(const BlockView& view, int64_t begin,
                                                       int64_t n,
                                                       const std::shared_ptr<MappedFile>& file) {
-  const auto wrap = [&](int64_t first, int64_t count) {
-    auto offsets = std::make_shared<MappedBuffer>(
-        reinterpret_cast<const uint8_t*>(view.offsets + first),
-        (count + 1) * static_cast<int64_t>(sizeof(int32_t)), file);
-    auto bytes = std::make_shared<MappedBuffer>(reinterpret_cast<const uint8_t*>(view.bytes),
-                                                view.offsets[first + count], file);
-    return arrow::ArrayData::Make(arrow::utf8(), count,
-                                  Buffers{nullptr, std::move(offsets), std::move(bytes)}, 0);
-  };
-  if (view.encoding == Encoding::kText) return arrow::MakeArray(wrap(begin, n));
+  if (view.encoding == Encoding::kText) {
+    CAPI_ASSIGN_OR_RETURN(auto strings, WrapStrings(view, begin, n, file));
+    return arrow::MakeArray(std::move(strings));
+  }
 
   CAPI_ASSIGN_OR_RETURN(std::shared_ptr<arrow::Buffer> codes,
                         arrow::AllocateBuffer(n * static_cast<int64_t>(sizeof(int32_t))));
@@ -156,7 +173,7 @@ Result<std::shared_ptr<arrow::Array>> DecodeTextRange(const BlockView& view, int
   }
   auto coded = arrow::ArrayData::Make(data::DictionaryArrowType(), n,
                                       Buffers{nullptr, std::move(codes)}, 0);
-  coded->dictionary = wrap(0, view.entries);
+  CAPI_ASSIGN_OR_RETURN(coded->dictionary, WrapStrings(view, 0, view.entries, file));
   return arrow::MakeArray(std::move(coded));
 }
 
@@ -197,10 +214,17 @@ bool MakeBlockView(const BlockDescriptor& block, data::FieldType type, bool is_r
       if (coded != (block.dictionary_size > 0)) return false;
       view->entries = block.dictionary_size;
       const int64_t count = coded ? block.dictionary_size : rows;
-      const int64_t offsets_at = coded ? AlignUp(size) : 0;
-      const int64_t bytes_at =
-          AlignUp(offsets_at + (count + 1) * static_cast<int64_t>(sizeof(int32_t)));
-      view->offsets = reinterpret_cast<const int32_t*>(bytes + offsets_at);
+      const int64_t strings_at = coded ? AlignUp(size) : 0;
+      int64_t bytes_at = strings_at;
+      if ((block.flags & kFixedLength) != 0) {
+        if (block.base < 0 || block.base > INT32_MAX || block.base * count != block.text_bytes) {
+          return false;
+        }
+        view->text_length = static_cast<int32_t>(block.base);
+      } else {
+        view->offsets = reinterpret_cast<const int32_t*>(bytes + strings_at);
+        bytes_at = AlignUp(strings_at + (count + 1) * static_cast<int64_t>(sizeof(int32_t)));
+      }
       view->bytes = reinterpret_cast<const char*>(bytes + bytes_at);
       size = bytes_at + block.text_bytes;
       break;
@@ -268,15 +292,13 @@ Result<BlockView> ConstantView(data::FieldType type, const data::Value& value, s
     case data::FieldType::kString: {
       const auto* string = std::get_if<std::string>(&value);
       if (string == nullptr) return wrong();
-      // Offsets in front, the text behind them, and room for reading beyond its end.
-      const int32_t offsets[2] = {0, static_cast<int32_t>(string->size())};
-      text->assign(reinterpret_cast<const char*>(offsets), sizeof(offsets));
-      text->append(*string);
+      // With room for reading beyond its end.
+      *text = *string;
       text->append(static_cast<size_t>(kAlignment), '\0');
       view.encoding = Encoding::kDictionary;
       view.entries = 1;
-      view.offsets = reinterpret_cast<const int32_t*>(text->data());
-      view.bytes = text->data() + sizeof(offsets);
+      view.text_length = static_cast<int32_t>(string->size());
+      view.bytes = text->data();
       return view;
     }
   }

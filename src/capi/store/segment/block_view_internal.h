@@ -32,6 +32,7 @@ struct BlockView {
   uint8_t width2 = 0;
   bool has_missing = false;
   uint32_t entries = 0;           ///< of the dictionary
+  int32_t text_length = 0;        ///< of every string, when there are no offsets
   const uint8_t* data = nullptr;  ///< numbers, codes, bits or ordinals; always readable
   const uint8_t* batches = nullptr;
   const int32_t* offsets = nullptr;
@@ -48,13 +49,22 @@ struct BlockView {
   bool Bit(int64_t row) const {
     return width == 0 ? base != 0 : ((data[row >> 3] >> (row & 7)) & 1) != 0;
   }
-  /// Position in the offsets of a string row.
-  int64_t TextIndex(int64_t row) const {
-    return encoding == Encoding::kDictionary ? static_cast<int64_t>(Raw(row)) : row;
-  }
   std::string_view Text(int64_t row) const {
-    const int64_t i = TextIndex(row);
+    const int64_t i = encoding == Encoding::kDictionary ? static_cast<int64_t>(Raw(row)) : row;
+    if (offsets == nullptr) {
+      return {bytes + i * text_length, static_cast<size_t>(text_length)};
+    }
     return {bytes + offsets[i], static_cast<size_t>(offsets[i + 1] - offsets[i])};
+  }
+  /// What Text(row) will read first.
+  void PrefetchText(int64_t row) const {
+    if (encoding == Encoding::kDictionary) {
+      __builtin_prefetch(data + row * width);
+    } else if (offsets != nullptr) {
+      __builtin_prefetch(offsets + row);
+    } else {
+      __builtin_prefetch(bytes + row * text_length);
+    }
   }
   data::RowId Row(int64_t row) const {
     const auto code = static_cast<int64_t>(Raw(row));

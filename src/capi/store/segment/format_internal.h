@@ -47,16 +47,19 @@ enum class Encoding : uint8_t {
   kWide = 2,
   /// Booleans, one bit each; width 0: all equal to base.
   kBits = 3,
-  /// int32 offsets (rows + 1), then, aligned, the bytes.
+  /// int32 offsets (rows + 1), then, aligned, the bytes. With kFixedLength there are no offsets, and every
+  /// string has `base` bytes.
   kText = 4,
-  /// Codes of `width` bytes (0: all rows have entry 0), then, aligned, offsets and bytes of the entries.
+  /// Codes of `width` bytes (0: all rows have entry 0), then, aligned, the entries as in kText.
   kDictionary = 5,
   /// Row ids of another table: ordinals of `width` bytes over base, then, aligned, batch indexes of
   /// `width2` bytes over base2. With kHasMissing ordinals are one higher and 0 stands for kNoRow.
   kRowIds = 6,
 };
 
+/// Flags of a block.
 constexpr uint8_t kHasMissing = 1;
+constexpr uint8_t kFixedLength = 2;
 
 struct BlockDescriptor {
   Encoding encoding = Encoding::kNumber;

@@ -145,10 +145,7 @@ Result<std::shared_ptr<arrow::Array>> GatherText(const Source& source, const dat
   CAPI_RETURN_NOT_OK(source.ForBlocks(
       rows, n, [&](int64_t begin, int64_t count, const SegmentSet::Location* locations) {
         for (int64_t i = 0; i < count; ++i) {
-          const BlockView& view = source.At(locations[i]);
-          __builtin_prefetch(view.encoding == Encoding::kText
-                                 ? static_cast<const void*>(view.offsets + locations[i].row)
-                                 : view.data + locations[i].row * view.width);
+          source.At(locations[i]).PrefetchText(locations[i].row);
         }
         for (int64_t i = 0; i < count; ++i) {
           const std::string_view text = source.At(locations[i]).Text(locations[i].row);

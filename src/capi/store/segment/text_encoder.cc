@@ -20,8 +20,14 @@ namespace {
 constexpr int64_t kMinDictionaryRows = 64;
 /// A dictionary is given up when more than one row in this many brings a new value ...
 constexpr int64_t kRowsPerEntry = 4;
-/// ... or, seen early, when in the first rows more than half do.
+/// ... or when so few of the first rows repeat a value that this is to be expected.
 constexpr int64_t kEarlyRows = 1024;
+
+/// Of k random draws among d values about k * k / (2 * d) repeat an earlier one. Half as many again are
+/// granted before giving up, because a small sample says little.
+constexpr int64_t FewestEarlyRepeats(int64_t limit) {
+  return kEarlyRows * kEarlyRows / (3 * limit);
+}
 
 struct TextView {
   const int32_t* offsets = nullptr;
@@ -80,7 +86,8 @@ class DictionaryBuilder {
         }
       }
       codes_[static_cast<size_t>(row)] = code;
-      if (row == kEarlyRows && static_cast<int64_t>(first_rows_.size()) > kEarlyRows / 2) {
+      if (row + 1 == kEarlyRows && kEarlyRows - static_cast<int64_t>(first_rows_.size()) <
+                                       FewestEarlyRepeats(limit)) {
         return false;
       }
     }
@@ -101,18 +108,65 @@ class DictionaryBuilder {
   std::vector<int64_t> first_rows_;
 };
 
+/// Writes the n strings at positions row(i): offsets, unless all have one length, and bytes.
+template <typename Row>
+Status WriteStrings(const TextView& text, int64_t n, const Row& row, BlockBytes* bytes,
+                    BlockDescriptor* block) {
+  const int64_t length = text.length(row(0));
+  bool fixed = true;
+  int64_t total = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    const int64_t size = text.length(row(i));
+    fixed &= size == length;
+    total += size;
+  }
+  if (total > std::numeric_limits<int32_t>::max()) {
+    return BugError("a batch of strings is larger than 2 GiB");
+  }
+  block->text_bytes = total;
+  if (fixed) {
+    block->flags |= kFixedLength;
+    block->base = length;
+  } else {
+    auto* offsets = reinterpret_cast<int32_t*>(
+        bytes->Extend((n + 1) * static_cast<int64_t>(sizeof(int32_t))));
+    int32_t position = 0;
+    for (int64_t i = 0; i < n; ++i) {
+      offsets[i] = position;
+      position += static_cast<int32_t>(text.length(row(i)));
+    }
+    offsets[n] = position;
+    bytes->Align();
+  }
+  uint8_t* out = bytes->Extend(total);
+  for (int64_t i = 0; i < n; ++i) {
+    const int64_t at = row(i);
+    const auto size = static_cast<size_t>(text.length(at));
+    if (size > 0) std::memcpy(out, text.begin(at), size);
+    out += size;
+  }
+  return Status::OK();
+}
+
 Status WriteText(const TextView& text, int64_t n, BlockBytes* bytes, BlockDescriptor* block) {
   block->encoding = Encoding::kText;
-  block->text_bytes = text.offsets[n] - text.offsets[0];
-  auto* offsets = reinterpret_cast<int32_t*>(
-      bytes->Extend((n + 1) * static_cast<int64_t>(sizeof(int32_t))));
-  const int32_t first = text.offsets[0];
-  for (int64_t i = 0; i <= n; ++i) offsets[i] = text.offsets[i] - first;
-  bytes->Align();
-  uint8_t* out = bytes->Extend(block->text_bytes);
-  if (block->text_bytes > 0) {
-    std::memcpy(out, text.bytes + first, static_cast<size_t>(block->text_bytes));
+  const int64_t total = text.offsets[n] - text.offsets[0];
+  const int64_t length = text.length(0);
+  bool fixed = true;
+  for (int64_t i = 0; i < n; ++i) fixed &= text.length(i) == length;
+  block->text_bytes = total;
+  if (fixed) {
+    block->flags |= kFixedLength;
+    block->base = length;
+  } else {
+    auto* offsets = reinterpret_cast<int32_t*>(
+        bytes->Extend((n + 1) * static_cast<int64_t>(sizeof(int32_t))));
+    const int32_t first = text.offsets[0];
+    for (int64_t i = 0; i <= n; ++i) offsets[i] = text.offsets[i] - first;
+    bytes->Align();
   }
+  uint8_t* out = bytes->Extend(total);
+  if (total > 0) std::memcpy(out, text.begin(0), static_cast<size_t>(total));
   return Status::OK();
 }
 
@@ -127,28 +181,8 @@ Status WriteDictionary(const TextView& text, const std::vector<int64_t>& rows,
   WriteNarrow(block->width, n, [&](int64_t i) { return static_cast<uint32_t>(codes[i]); },
               bytes->Extend(n * block->width));
   bytes->Align();
-  int64_t total = 0;
-  for (const int64_t row : rows) total += text.length(row);
-  if (total > std::numeric_limits<int32_t>::max()) {
-    return BugError("a batch of strings is larger than 2 GiB");
-  }
-  block->text_bytes = total;
-  auto* offsets = reinterpret_cast<int32_t*>(
-      bytes->Extend((size + 1) * static_cast<int64_t>(sizeof(int32_t))));
-  int32_t position = 0;
-  for (int64_t i = 0; i < size; ++i) {
-    offsets[i] = position;
-    position += static_cast<int32_t>(text.length(rows[static_cast<size_t>(i)]));
-  }
-  offsets[size] = position;
-  bytes->Align();
-  uint8_t* out = bytes->Extend(total);
-  for (const int64_t row : rows) {
-    const auto length = static_cast<size_t>(text.length(row));
-    if (length > 0) std::memcpy(out, text.begin(row), length);
-    out += length;
-  }
-  return Status::OK();
+  return WriteStrings(
+      text, size, [&](int64_t i) { return rows[static_cast<size_t>(i)]; }, bytes, block);
 }
 
 Status EncodePlain(const TextView& text, int64_t n, BlockBytes* bytes, BlockDescriptor* block) {
@@ -186,26 +220,7 @@ Status EncodeCoded(const arrow::ArrayData& data, int64_t n, BlockBytes* bytes,
   }
   // Hardly any value repeats: plain is smaller and faster to read.
   block->encoding = Encoding::kText;
-  int64_t total = 0;
-  auto* offsets = reinterpret_cast<int32_t*>(
-      bytes->Extend((n + 1) * static_cast<int64_t>(sizeof(int32_t))));
-  for (int64_t i = 0; i < n; ++i) {
-    offsets[i] = static_cast<int32_t>(total);
-    total += entries.length(given[i]);
-    if (total > std::numeric_limits<int32_t>::max()) {
-      return BugError("a batch of strings is larger than 2 GiB");
-    }
-  }
-  offsets[n] = static_cast<int32_t>(total);
-  block->text_bytes = total;
-  bytes->Align();
-  uint8_t* out = bytes->Extend(total);
-  for (int64_t i = 0; i < n; ++i) {
-    const auto length = static_cast<size_t>(entries.length(given[i]));
-    if (length > 0) std::memcpy(out, entries.begin(given[i]), length);
-    out += length;
-  }
-  return Status::OK();
+  return WriteStrings(entries, n, [&](int64_t i) { return int64_t{given[i]}; }, bytes, block);
 }
 
 }  // namespace

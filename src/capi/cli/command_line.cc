@@ -1,0 +1,40 @@
+#include <cstdio>
+#include <cstdlib>
+
+#include "capi/cli/commands.h"
+#include "capi/cli/version.h"
+
+namespace capi::cli {
+
+int RunCommandLine(int argc, char** argv) {
+  CLI::App app{"capi: batch data processing with scripts (Capillaries for C++)", "capi"};
+  app.set_version_flag("--version", kVersion);
+  app.require_subcommand(1);
+  app.failure_message(CLI::FailureMessage::simple);
+  app.get_formatter()->column_width(32);
+  app.footer(
+      "Examples:\n"
+      "  capi run examples/flights/flights.yaml --params examples/flights/params.yaml\n"
+      "  capi validate script.json --params params.json\n"
+      "  capi preview flights carrier_totals\n"
+      "  capi eval 'r.x * 2' --var r.x=decimal2:1.25\n"
+      "Help for one command: capi run --help");
+  int exit_code = kExitOk;
+  AddRunCommand(&app, &exit_code);
+  AddValidateCommand(&app, &exit_code);
+  AddPreviewCommand(&app, &exit_code);
+  AddEvalCommand(&app, &exit_code);
+  AddDiagramCommand(&app, &exit_code);
+  AddDropCommand(&app, &exit_code);
+  AddCompletionCommand(&app, &exit_code);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    // Help and version are "errors" of code 0 to the library.
+    return app.exit(error) == 0 ? kExitOk : kExitUsage;
+  }
+  std::fflush(stdout);
+  return exit_code;
+}
+
+}  // namespace capi::cli

@@ -1,0 +1,31 @@
+#pragma once
+
+// The commands of `capi`, one file each. Every command adds itself to the application and leaves its exit code in
+// *exit_code.
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+
+namespace capi::cli {
+
+/// Exit codes of capi.
+enum ExitCode : int {
+  kExitOk = 0,
+  kExitFailed = 1,       ///< a node failed, or the work itself could not be done
+  kExitUsage = 2,        ///< wrong command line or script
+  kExitInterrupted = 130,
+};
+
+void AddRunCommand(CLI::App* app, int* exit_code);
+void AddValidateCommand(CLI::App* app, int* exit_code);
+void AddEvalCommand(CLI::App* app, int* exit_code);
+void AddPreviewCommand(CLI::App* app, int* exit_code);
+void AddDiagramCommand(CLI::App* app, int* exit_code);
+void AddDropCommand(CLI::App* app, int* exit_code);
+void AddCompletionCommand(CLI::App* app, int* exit_code);
+
+/// The whole program.
+int RunCommandLine(int argc, char** argv);
+
+}  // namespace capi::cli

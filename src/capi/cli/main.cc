@@ -1,0 +1,3 @@
+#include "capi/cli/commands.h"
+
+int main(int argc, char** argv) { return capi::cli::RunCommandLine(argc, argv); }
