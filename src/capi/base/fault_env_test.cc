@@ -16,7 +16,7 @@ constexpr char kNone[] = "(none)";
 
 class FaultEnvTest : public testing::Test {
  protected:
-  FaultEnvTest() : directory_(testing::TempDir()) {
+  FaultEnvTest() : directory_(MemoryDirectoryOr(testing::TempDir())) {
     env_ = FaultEnv::Make(Env::Default(), Root(), 1).ValueOrDie();
   }
   std::string Root() const { return directory_ / "root"; }
@@ -42,7 +42,7 @@ class FaultEnvTest : public testing::Test {
   template <typename Prepare, typename Look>
   std::set<std::string> Outcomes(Prepare prepare, Look look) {
     std::set<std::string> outcomes;
-    for (uint64_t seed = 0; seed < 200; ++seed) {
+    for (uint64_t seed = 0; seed < 100; ++seed) {
       env_.reset();
       EXPECT_TRUE(Env::Default()->RemoveTree(Root()).ok());
       env_ = FaultEnv::Make(Env::Default(), Root(), seed).ValueOrDie();

@@ -8,6 +8,13 @@
 
 namespace capi {
 
+/// The memory file system where there is one, else `fallback`: for simulations with thousands of
+/// file operations, which must not wait for a disk.
+inline std::string MemoryDirectoryOr(const std::string& fallback) {
+  const Result<bool> exists = Env::Default()->Exists("/dev/shm");
+  return exists.ok() && *exists ? "/dev/shm" : fallback;
+}
+
 class TestDirectory {
  public:
   /// `parent` exists, e.g. testing::TempDir().

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "capi/data/datetime_layout_internal.h"
+#include "capi/data/decimal_digits_internal.h"
 
 namespace capi::data::layout_internal {
 namespace {
@@ -21,11 +22,6 @@ constexpr int kSecondLane = 12;
 constexpr int kFractionLane = 14;
 constexpr int kFractionLanes = 2;
 constexpr char kDefaultDigits[] = "0000010100000000";
-
-constexpr char kTwoDigits[] =
-    "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546"
-    "4748495051525354555657585960616263646566676869707172737475767778798081828384858687888990919293"
-    "949596979899";
 
 /// Which vector and lane hold a place of the text.
 struct Lane {
@@ -190,10 +186,17 @@ bool ParseFixed(const FixedLayout& layout, const char* begin, const char* end, i
     return false;
   }
   const uint64_t date = static_cast<uint64_t>(_mm_extract_epi64(pairs, 0));
-  const uint32_t year = static_cast<uint32_t>((date & 0xFF) * 100 + ((date >> 16) & 0xFF));
+  const uint32_t century_number = static_cast<uint32_t>(date & 0xFF);
+  const uint32_t year_of_century = static_cast<uint32_t>((date >> 16) & 0xFF);
+  const uint32_t year = century_number * 100 + year_of_century;
   const uint32_t month = static_cast<uint32_t>((date >> 32) & 0xFF);
   const uint32_t day = static_cast<uint32_t>(date >> 48);
-  if (day > 28 && static_cast<int>(day) > DaysInMonth(year, static_cast<int>(month))) {
+  // Odd months up to July and even ones from August on have 31 days. A year is a leap year if its
+  // last two digits, or its first two when those are 00, divide by four.
+  const uint32_t leap =
+      ((year_of_century != 0 ? year_of_century : century_number) & 3) == 0 ? 1 : 0;
+  const uint32_t last_day = month == 2 ? 28 + leap : 30 | ((month ^ (month >> 3)) & 1);
+  if (day > last_day) {
     return false;
   }
   // Years counted from March of the year 400 before 0, so everything stays unsigned.

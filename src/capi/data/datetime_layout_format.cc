@@ -64,8 +64,8 @@ void AppendOffset(int32_t offset, const OffsetShape& shape, std::string* out) {
     out->push_back('Z');
     return;
   }
-  // Minutes are cut before the sign is split off, so -30 seconds print as "+00:00" or, like Go does,
-  // as "+00:00:-30".
+  // Minutes are cut before the sign is split off, so -30 seconds print as "+00:00" or, like Go
+  // does, as "+00:00:-30".
   const int32_t minutes = offset / 60;
   out->push_back(minutes < 0 ? '-' : '+');
   const int32_t magnitude = minutes < 0 ? -minutes : minutes;
@@ -97,7 +97,9 @@ struct CivilTime {
 };
 
 CivilTime CivilTimeOf(const Instant& instant) {
-  const int64_t local = instant.seconds + instant.offset;
+  // Unsigned, because moments at the very ends of 64 bits may wrap.
+  const auto local = static_cast<int64_t>(static_cast<uint64_t>(instant.seconds) +
+                                          static_cast<uint64_t>(instant.offset));
   int64_t days = local / kSecondsPerDay;
   int64_t second_of_day = local % kSecondsPerDay;
   if (second_of_day < 0) {

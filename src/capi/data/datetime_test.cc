@@ -46,10 +46,10 @@ TEST(CivilTest, GoesThereAndBack) {
   EXPECT_EQ(DaysFromCivil(2024, 0, 1), DaysFromCivil(2023, 12, 1));
   EXPECT_EQ(DaysFromCivil(2024, -11, 1), DaysFromCivil(2023, 1, 1));
   EXPECT_EQ(DaysFromCivil(2024, 3, 0), DaysFromCivil(2024, 2, 29));
-  int64_t expected_year = -801;
+  int64_t expected_year = -401;
   int expected_month = 12;
   int expected_day = 31;
-  for (int64_t days = DaysFromCivil(-801, 12, 31); days < DaysFromCivil(3201, 1, 1); ++days) {
+  for (int64_t days = DaysFromCivil(-401, 12, 31); days < DaysFromCivil(2401, 1, 1); ++days) {
     int64_t year = 0;
     int month = 0;
     int day = 0;
@@ -184,7 +184,7 @@ TEST(TimeLayoutTest, FastPathsAgreeWithTheSlowOnes) {
   for (const char* layout_text : layouts) {
     const TimeLayout layout = TimeLayout::Compile(layout_text);
     int accepted = 0;
-    for (int i = 0; i < 20000; ++i) {
+    for (int i = 0; i < 5000; ++i) {
       const int64_t millis =
           kZeroMomentMillis + static_cast<int64_t>(random() % (3652059ull * kMillisPerDay));
       std::string text;
@@ -204,7 +204,7 @@ TEST(TimeLayoutTest, FastPathsAgreeWithTheSlowOnes) {
         ASSERT_TRUE(text.find_first_of(",.: ") != std::string::npos) << text;
       }
     }
-    EXPECT_GT(accepted, 5000) << layout_text;
+    EXPECT_GT(accepted, 1000) << layout_text;
   }
 }
 
@@ -231,6 +231,12 @@ TEST(TimeLayoutTest, YearsOutsideFourDigits) {
   const int64_t year_10000 = DaysFromCivil(10000, 1, 1) * kMillisPerDay;
   EXPECT_EQ(FormatMillisWith("2006-01-02", year_10000), "10000-01-01");
   EXPECT_EQ(FormatMillisWith("2006-01-02", DaysFromCivil(-5, 1, 1) * kMillisPerDay), "-0005-01-01");
+}
+
+/// Go also reads "-5" as a two-digit year; a sign is no digit here.
+TEST(TimeLayoutTest, TwoDigitYearsHaveNoSign) {
+  EXPECT_FALSE(TimeLayout::Compile("06-1-2").Parse("-5-1-2").ok());
+  EXPECT_FALSE(TimeLayout::Compile("1/2/06").Parse("1/1/+5").ok());
 }
 
 TEST(TimeLayoutTest, ErrorsNameTextAndLayout) {

@@ -13,9 +13,9 @@ namespace capi::data {
 
 using int128 = __int128;
 
-/// An arbitrary-precision decimal: sign * magnitude * 10^-scale, for the slow path of expressions and for
-/// parsing and printing. Value semantics. Digits and scale are capped (kMaxDigits); operations beyond
-/// the cap return a user error of class "number_out_of_range".
+/// An arbitrary-precision decimal: sign * magnitude * 10^-scale, for the slow path of expressions
+/// and for parsing and printing. Value semantics. Digits and scale are capped (kMaxDigits);
+/// operations beyond the cap return a user error of class "number_out_of_range".
 class BigDecimal {
  public:
   static constexpr int kMaxDigits = 10000;
@@ -46,7 +46,8 @@ class BigDecimal {
   Result<int64_t> ToInt() const;
   /// Plain digits, no trailing zeros after the point, never an exponent (spec/expressions.md 9.1).
   std::string ToString() const;
-  /// With exactly `decimals` digits after the point, rounded half away from zero; -0.001 gives "0.00".
+  /// With exactly `decimals` digits after the point, rounded half away from zero; -0.001 gives
+  /// "0.00".
   std::string ToFixed(int decimals) const;
   /// unscaled value at `scale` (rounded half away from zero). False when it does not fit 128 bits.
   bool ToInt128(int scale, int128* unscaled) const;
@@ -57,12 +58,12 @@ class BigDecimal {
   int scale_ = 0;                    // may be negative
 };
 
-/// Rounds value * 10^-from_scale to `to_scale`, half away from zero. Requires from_scale >= to_scale
-/// and from_scale - to_scale <= 38.
+/// Rounds value * 10^-from_scale to `to_scale`, half away from zero. Requires from_scale >=
+/// to_scale and from_scale - to_scale <= 38.
 int128 RescaleHalfAway(int128 value, int from_scale, int to_scale);
 
-/// Parses text to hundredths rounded half away from zero: spec/formats.md 2, decimal2 without a format.
-/// Errors: "bad_number_text"; "number_out_of_range" beyond 38 digits.
+/// Parses text to hundredths rounded half away from zero: spec/formats.md 2, decimal2 without a
+/// format. Errors: "bad_number_text"; "number_out_of_range" beyond 38 digits.
 Result<int128> ParseHundredths(std::string_view text);
 /// Fast path of ParseHundredths for optional sign, up to 16 digits, point, at most 2 decimals.
 /// False: use ParseHundredths.

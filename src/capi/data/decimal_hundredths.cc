@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "capi/data/decimal.h"
+#include "capi/data/decimal_digits_internal.h"
 
 namespace capi::data {
 namespace {
@@ -26,11 +27,6 @@ constexpr Powers MakePowers() {
 }
 
 constexpr Powers kPowers = MakePowers();
-
-constexpr char kTwoDigits[] =
-    "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546"
-    "4748495051525354555657585960616263646566676869707172737475767778798081828384858687888990919293"
-    "949596979899";
 
 /// Writes `value` so that it ends at `end`; returns the begin.
 char* WriteBackward(uint64_t value, char* end) {

@@ -176,7 +176,7 @@ TEST(HundredthsTest, FastPathAgreesWithTheSlowOne) {
   std::mt19937_64 random(3);
   const std::string_view alphabet = "0123456789012345678901234567890123456789.+-e ";
   int accepted = 0;
-  for (int i = 0; i < 200000; ++i) {
+  for (int i = 0; i < 50000; ++i) {
     std::string text;
     const size_t size = random() % 19;
     for (size_t k = 0; k < size; ++k) {
@@ -196,7 +196,7 @@ TEST(HundredthsTest, FastPathAgreesWithTheSlowOne) {
     ASSERT_TRUE(slow->ToInt128(2, &expected));
     ASSERT_TRUE(expected == fast) << text;
   }
-  EXPECT_GT(accepted, 10000);
+  EXPECT_GT(accepted, 2000);
 }
 
 TEST(HundredthsTest, FastPathTakesUsualTexts) {
@@ -252,7 +252,7 @@ TEST(HundredthsTest, Formats) {
   EXPECT_EQ(Hundredths(limit), "1701411834604692317316873037158841057.27");
   EXPECT_EQ(Hundredths(-limit - 1), "-1701411834604692317316873037158841057.28");
   std::mt19937_64 random(4);
-  for (int i = 0; i < 20000; ++i) {
+  for (int i = 0; i < 5000; ++i) {
     int128 value = static_cast<int64_t>(random());
     value = value * static_cast<int64_t>(random() | 1);
     value >>= random() % 127;

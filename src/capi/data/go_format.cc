@@ -16,8 +16,8 @@ using format_internal::PrintArgument;
 
 namespace {
 
-/// Reads digits at *position. False when there are none or the number is too large; in the latter case
-/// *position moves to the end. As in Go, the last digit may lift the number above the limit.
+/// Reads digits at *position. False when there are none or the number is too large; in the latter
+/// case *position moves to the end. As in Go, the last digit may lift the number above the limit.
 bool ReadFormatNumber(std::string_view text, size_t* position, int* value) {
   bool found = false;
   *value = 0;
@@ -56,7 +56,8 @@ bool SetFlag(char c, Flags* flags) {
   }
 }
 
-/// For %v (and %w) the flags # and + ask for Go syntax and field names, which plain values mostly lack.
+/// For %v (and %w) the flags # and + ask for Go syntax and field names, which plain values mostly
+/// lack.
 void AdjustForValueVerb(char32_t verb, Flags* flags) {
   if (verb != 'v' && verb != 'w') {
     return;
@@ -282,6 +283,7 @@ PrintFormat PrintFormat::Compile(std::string_view format) {
     result.plain_ = format[1];
   }
   OneVerb one;
+  bool has_verb = false;
   std::string* literal = &one.prefix;
   for (size_t position = 0; position < format.size();) {
     if (format[position] != '%') {
@@ -310,15 +312,16 @@ PrintFormat PrintFormat::Compile(std::string_view format) {
       literal->push_back('%');
       continue;
     }
-    if (one.verb != 0) {
+    if (has_verb) {
       return result;
     }
+    has_verb = true;
     AdjustForValueVerb(verb, &flags);
     one.verb = verb;
     one.flags = flags;
     literal = &one.suffix;
   }
-  if (one.verb != 0) {
+  if (has_verb) {
     result.one_verb_ = std::make_shared<const OneVerb>(std::move(one));
   }
   return result;

@@ -165,6 +165,18 @@ void AppendShortestForm(const char* digits, int count, int exponent, std::string
   out->append(digits + integer_digits, static_cast<size_t>(count - integer_digits));
 }
 
+/// Appends a value with at most two decimals in plain form; `hundredths` below 10^8.
+void AppendHundredths(uint64_t hundredths, std::string* out) {
+  const uint64_t decimals = hundredths % 100;
+  AppendUnsigned(hundredths / 100, out);
+  if (decimals == 0) {
+    return;
+  }
+  const char digits[] = {'.', static_cast<char>('0' + decimals / 10),
+                         static_cast<char>('0' + decimals % 10)};
+  out->append(digits, decimals % 10 == 0 ? 2 : 3);
+}
+
 /// Values with few decimals, which are most values of real data. A decimal of at most 15 digits
 /// that reads back as the value is its shortest text, because no two of them share a float.
 bool AppendShortestFast(double value, std::string* out) {
@@ -174,6 +186,16 @@ bool AppendShortestFast(double value, std::string* out) {
   const double magnitude = std::fabs(value);
   if (!(magnitude >= kLowest && magnitude < kHighest)) {
     return false;
+  }
+  if (magnitude < kMiddle) {
+    const auto hundredths = static_cast<uint64_t>(magnitude * 100.0 + 0.5);
+    if (static_cast<double>(hundredths) / 100.0 == magnitude) {
+      if (std::signbit(value)) {
+        out->push_back('-');
+      }
+      AppendHundredths(hundredths, out);
+      return true;
+    }
   }
   const int decimals = magnitude < kMiddle ? 7 : 4;
   const double power = magnitude < kMiddle ? 1e7 : 1e4;

@@ -114,6 +114,10 @@ void AppendRune(char32_t rune, std::string* out) {
 int64_t CountRunes(std::string_view text) {
   int64_t count = 0;
   for (size_t position = 0; position < text.size(); ++count) {
+    if (static_cast<unsigned char>(text[position]) < 0x80) {
+      ++position;
+      continue;
+    }
     int size = 0;
     DecodeRune(text, position, &size);
     position += static_cast<size_t>(size);

@@ -2,15 +2,12 @@
 
 #include <cstring>
 
+#include "capi/data/decimal_digits_internal.h"
 #include "capi/data/go_format_internal.h"
 
 namespace capi::data::format_internal {
 namespace {
 
-constexpr char kTwoDigits[] =
-    "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546"
-    "4748495051525354555657585960616263646566676869707172737475767778798081828384858687888990919293"
-    "949596979899";
 constexpr char kLowerDigits[] = "0123456789abcdef";
 constexpr char kUpperDigits[] = "0123456789ABCDEF";
 

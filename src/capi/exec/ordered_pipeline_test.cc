@@ -149,9 +149,9 @@ TEST_P(OrderedPipelineThreads, ReportsTheErrorOfTheSmallestSequenceNumber) {
 }
 
 TEST_P(OrderedPipelineThreads, NestedInsidePoolTasksOfASaturatedPool) {
-  const auto pool = MakePool(GetParam());
   std::atomic<int> done{0};
   std::atomic<int> failed{0};
+  const auto pool = MakePool(GetParam());
   constexpr int kTasks = 12;
   for (int task = 0; task < kTasks; ++task) {
     pool->Submit(Priority::kBatch, [&, task] {
@@ -249,9 +249,9 @@ TEST(OrderedPipelineTest, WorksWithoutAPool) {
 }
 
 TEST(OrderedPipelineTest, DoesNotNeedItsHelpers) {
-  const auto pool = MakePool(2);
   std::atomic<bool> release{false};
   std::atomic<int> blocked{0};
+  const auto pool = MakePool(2);
   for (int i = 0; i < 2; ++i) {
     pool->Submit(Priority::kBatch, [&] {
       ++blocked;

@@ -20,9 +20,9 @@ TEST(TaskPoolTest, RefusesLessThanOneThread) {
 }
 
 TEST(TaskPoolTest, HelpersComeBeforeBatchesAndEachClassInOrder) {
-  auto pool = TaskPool::Make(1).ValueOrDie();
   std::promise<void> gate;
   std::string order;
+  auto pool = TaskPool::Make(1).ValueOrDie();
   pool->Submit(Priority::kBatch, [&] { gate.get_future().wait(); });
   for (const char name : {'a', 'b', 'c'}) {
     pool->Submit(Priority::kBatch, [&order, name] { order += name; });
@@ -50,10 +50,10 @@ TEST(TaskPoolTest, RunsEverythingSubmittedBeforeItEnds) {
 }
 
 TEST(TaskPoolTest, KnowsItsIdleThreads) {
+  std::promise<void> gate;
   auto pool = TaskPool::Make(2).ValueOrDie();
   EXPECT_EQ(pool->num_threads(), 2);
   while (pool->idle_threads() != 2) std::this_thread::yield();
-  std::promise<void> gate;
   pool->Submit(Priority::kBatch, [&] { gate.get_future().wait(); });
   while (pool->idle_threads() != 1) std::this_thread::yield();
   gate.set_value();

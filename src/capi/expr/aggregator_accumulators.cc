@@ -30,15 +30,6 @@ inline void ForEachRun(const int32_t* groups, int64_t n, F function) {
   }
 }
 
-template <typename T>
-Vector Made(ValueType type, Form form, const T* values) {
-  Vector vector;
-  vector.type = type;
-  vector.form = form;
-  vector.values = values;
-  return vector;
-}
-
 int64_t CountAccepted(const GroupedBlock& block, int64_t begin, int64_t end) {
   return block.accepted == nullptr ? end - begin
                                    : kernels::CountTrue(block.accepted + begin, end - begin);
@@ -58,7 +49,7 @@ class CountAccumulator final : public Accumulator {
     return Status::OK();
   }
   Vector Results(Scratch*) const override {
-    return Made(ValueType::kInt, Form::kInt64, counts_.data());
+    return MakeVector(ValueType::kInt, Form::kInt64, counts_.data());
   }
 
  private:
@@ -84,7 +75,7 @@ class IntSum final : public Accumulator {
     return Status::OK();
   }
   Vector Results(Scratch*) const override {
-    return Made(ValueType::kInt, Form::kInt64, sums_.data());
+    return MakeVector(ValueType::kInt, Form::kInt64, sums_.data());
   }
 
  private:
@@ -117,7 +108,7 @@ class IntAverage final : public Accumulator {
       const int128 quotient = sums_[g] / count;
       averages[g] = static_cast<int64_t>(quotient) - (sums_[g] % count < 0 ? 1 : 0);
     }
-    return Made(ValueType::kInt, Form::kInt64, averages);
+    return MakeVector(ValueType::kInt, Form::kInt64, averages);
   }
 
  private:
@@ -150,12 +141,12 @@ class FloatSum final : public Accumulator {
     return Status::OK();
   }
   Vector Results(Scratch* scratch) const override {
-    if (!average_) return Made(ValueType::kFloat, Form::kDouble, sums_.data());
+    if (!average_) return MakeVector(ValueType::kFloat, Form::kDouble, sums_.data());
     auto* averages = scratch->Allocate<double>(static_cast<int64_t>(sums_.size()));
     for (size_t g = 0; g < sums_.size(); ++g) {
       averages[g] = counts_[g] == 0 ? 0.0 : sums_[g] / static_cast<double>(counts_[g]);
     }
-    return Made(ValueType::kFloat, Form::kDouble, averages);
+    return MakeVector(ValueType::kFloat, Form::kDouble, averages);
   }
 
  private:
@@ -187,8 +178,8 @@ class NumberExtreme final : public Accumulator {
     for (size_t g = 0; g < values_.size(); ++g) {
       results[g] = states_[g] == State::kUnfed ? T{0} : values_[g];
     }
-    return std::is_same_v<T, double> ? Made(ValueType::kFloat, Form::kDouble, results)
-                                     : Made(ValueType::kInt, Form::kInt64, results);
+    return std::is_same_v<T, double> ? MakeVector(ValueType::kFloat, Form::kDouble, results)
+                                     : MakeVector(ValueType::kInt, Form::kInt64, results);
   }
 
  private:
@@ -280,8 +271,8 @@ class DecimalStates {
   }
 
   Vector AsVector() const {
-    if (is_big_) return Made(ValueType::kDecimal, Form::kBigDecimal, big_.data());
-    Vector vector = Made(ValueType::kDecimal, Form::kInt128, wide_.data());
+    if (is_big_) return MakeVector(ValueType::kDecimal, Form::kBigDecimal, big_.data());
+    Vector vector = MakeVector(ValueType::kDecimal, Form::kInt128, wide_.data());
     vector.scale = scale_;
     return vector;
   }
@@ -343,7 +334,7 @@ class DecimalSum final : public Accumulator {
     Vector averages;
     // Fails only for a zero divisor or beyond the digits a sum can have.
     kernels::ComputeDecimals(Op::kDivide, true, sums,
-                             Made(ValueType::kDecimal, Form::kInt64, divisors), n, scratch,
+                             MakeVector(ValueType::kDecimal, Form::kInt64, divisors), n, scratch,
                              &averages);
     return averages;
   }
@@ -463,7 +454,7 @@ class DecimalExtreme final : public Accumulator {
 Vector ViewsOf(const std::vector<std::string>& texts, Scratch* scratch) {
   auto* views = scratch->Allocate<std::string_view>(static_cast<int64_t>(texts.size()));
   for (size_t g = 0; g < texts.size(); ++g) views[g] = texts[g];
-  return Made(ValueType::kString, Form::kViews, views);
+  return MakeVector(ValueType::kString, Form::kViews, views);
 }
 
 /// Bytewise min and max. The winner of a run is found among the views and copied once.

@@ -40,11 +40,11 @@ class Evaluator {
                                                  const Environment& environment);
   virtual ~Evaluator() = default;
   virtual std::unique_ptr<Evaluator> Clone() const = 0;
-  /// columns not used by the expression may be null pointers. Decimal results are NOT converted to
-  /// two decimals in kCond/kGroup contexts unless `store` is true; with store = true the result is
-  /// what a table holds: decimals rounded half away from zero to hundredths (beyond 38 digits: an
-  /// error of that row), other types unchanged. store must be true when the result is a decimal
-  /// that leaves as a column. n >= 0.
+  /// columns not used by the expression may be null pointers; the others have at least n rows. The
+  /// result is what a table holds: decimals are rounded half away from zero to hundredths (beyond
+  /// 38 digits: an error of that row), other types are unchanged. store = false states that the
+  /// result is no decimal: a decimal that leaves as a column is always stored (kBug otherwise). n
+  /// >= 0.
   virtual Outcome Evaluate(const std::vector<std::shared_ptr<arrow::Array>>& columns, int64_t n,
                            bool store = true) = 0;
   /// For boolean expressions: appends the indexes of true rows, ascending, to *selected.

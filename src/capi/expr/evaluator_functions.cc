@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "capi/expr/evaluator_machine_internal.h"
+#include "capi/expr/evaluator_texts_internal.h"
 #include "capi/expr/kernels_internal.h"
 #include "re2/re2.h"
 
@@ -13,15 +14,6 @@ namespace {
 
 /// A number of at most so many digits fits int64 without a check.
 constexpr int kSafeDigits = 18;
-
-template <typename T>
-Vector Made(ValueType type, Form form, const T* values) {
-  Vector vector;
-  vector.type = type;
-  vector.form = form;
-  vector.values = values;
-  return vector;
-}
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
@@ -105,78 +97,6 @@ bool TryShortestDecimal(double value, int64_t* mantissa, int8_t* scale) {
   return true;
 }
 
-/// True if a layout may read more than milliseconds, which the fast path would cut.
-bool HasFineFraction(std::string_view layout) {
-  return layout.find("0000") != std::string_view::npos ||
-         layout.find("9999") != std::string_view::npos;
-}
-
-/// Collects datetimes: milliseconds as long as they suffice.
-class DatetimeBuilder {
- public:
-  DatetimeBuilder(int64_t n, Scratch* scratch)
-      : n_(n), scratch_(scratch), millis_(scratch->Allocate<int64_t>(n)) {}
-
-  void AddMillis(int64_t millis) {
-    if (instants_ != nullptr) {
-      (*instants_)[size_++] = data::Instant::FromMillis(millis);
-    } else {
-      millis_[size_++] = millis;
-    }
-  }
-  void Add(data::Instant instant) {
-    if (instants_ == nullptr) {
-      if (kernels::IsPlainMillis(instant)) {
-        millis_[size_++] = instant.ToMillisFloor();
-        return;
-      }
-      instants_ = &scratch_->NewInstants(n_);
-      for (int64_t i = 0; i < size_; ++i) {
-        (*instants_)[i] = data::Instant::FromMillis(millis_[i]);
-      }
-    }
-    (*instants_)[size_++] = std::move(instant);
-  }
-  Vector Finish() const {
-    return instants_ != nullptr ? Made(ValueType::kDatetime, Form::kInstant, instants_->data())
-                                : Made(ValueType::kDatetime, Form::kInt64, millis_);
-  }
-
- private:
-  int64_t n_;
-  Scratch* scratch_;
-  int64_t* millis_;
-  std::vector<data::Instant>* instants_ = nullptr;
-  int64_t size_ = 0;
-};
-
-/// Views of a string argument, by row.
-struct Texts {
-  Texts(const Vector& vector, int64_t n, Scratch* scratch)
-      : views(kernels::ToViews(vector, n, scratch)), step(vector.constant ? 0 : 1) {}
-  std::string_view operator[](int64_t i) const { return views[i * step]; }
-
-  const std::string_view* views;
-  int64_t step;
-};
-
-/// Writes strings row after row.
-class TextBuilder {
- public:
-  TextBuilder(int64_t n, Scratch* scratch)
-      : n_(n), scratch_(scratch), text_(&scratch->NewText()), ends_(scratch->Allocate<size_t>(n)) {}
-  std::string* text() { return text_; }
-  void EndRow() { ends_[size_++] = text_->size(); }
-  Vector Finish() const { return kernels::SplitText(*text_, ends_, n_, scratch_); }
-
- private:
-  int64_t n_;
-  Scratch* scratch_;
-  std::string* text_;
-  size_t* ends_;
-  int64_t size_ = 0;
-};
-
 }  // namespace
 
 bool Machine::RunCall(const Step& step, const Rows& rows, Vector* out) {
@@ -217,7 +137,7 @@ bool Machine::RunCall(const Step& step, const Rows& rows, Vector* out) {
       } else {
         for (int64_t i = 0; i < n; ++i) values[i] = std::round(from[i]);
       }
-      *out = Made(ValueType::kFloat, Form::kDouble, values);
+      *out = MakeVector(ValueType::kFloat, Form::kDouble, values);
       break;
     }
     case Function::kReplaceAll:
@@ -249,13 +169,13 @@ bool Machine::RunCall(const Step& step, const Rows& rows, Vector* out) {
       auto* values = scratch_->Allocate<int64_t>(n);
       kernels::DatetimesToUnix(arguments[0], step.node->function == Function::kTimeUnixMilli, n,
                                values);
-      *out = Made(ValueType::kInt, Form::kInt64, values);
+      *out = MakeVector(ValueType::kInt, Form::kInt64, values);
       break;
     }
     case Function::kDiffMilli: {
       auto* values = scratch_->Allocate<int64_t>(n);
       kernels::DiffMillisVectors(arguments[0], arguments[1], n, values);
-      *out = Made(ValueType::kInt, Form::kInt64, values);
+      *out = MakeVector(ValueType::kInt, Form::kInt64, values);
       break;
     }
     case Function::kTimeBefore:
@@ -264,7 +184,7 @@ bool Machine::RunCall(const Step& step, const Rows& rows, Vector* out) {
       kernels::CompareDatetimes(
           step.node->function == Function::kTimeBefore ? Op::kLess : Op::kGreater, arguments[0],
           arguments[1], n, mask);
-      *out = Made(ValueType::kBool, Form::kMask, mask);
+      *out = MakeVector(ValueType::kBool, Form::kMask, mask);
       break;
     }
   }
@@ -274,7 +194,7 @@ bool Machine::RunCall(const Step& step, const Rows& rows, Vector* out) {
 
 bool Machine::CallInt(const Vector& argument, int64_t n, Vector* out) {
   auto* values = scratch_->Allocate<int64_t>(n);
-  *out = Made(ValueType::kInt, Form::kInt64, values);
+  *out = MakeVector(ValueType::kInt, Form::kInt64, values);
   switch (argument.type) {
     case ValueType::kFloat:
       return kernels::FloatsToInts(argument.as<double>(), n, values);
@@ -303,7 +223,7 @@ bool Machine::CallInt(const Vector& argument, int64_t n, Vector* out) {
 
 bool Machine::CallFloat(const Vector& argument, int64_t n, Vector* out) {
   auto* values = scratch_->Allocate<double>(n);
-  *out = Made(ValueType::kFloat, Form::kDouble, values);
+  *out = MakeVector(ValueType::kFloat, Form::kDouble, values);
   switch (argument.type) {
     case ValueType::kInt: {
       const auto* from = argument.as<int64_t>();
@@ -348,7 +268,7 @@ bool Machine::CallDecimal(const Vector& argument, int64_t n, Vector* out) {
   if (argument.type == ValueType::kBool) {
     const auto* mask = argument.as<uint8_t>();
     for (int64_t i = 0; i < n; ++i) mantissas[i] = mask[i];
-    *out = Made(ValueType::kDecimal, Form::kInt64, mantissas);
+    *out = MakeVector(ValueType::kDecimal, Form::kInt64, mantissas);
     return true;
   }
   auto* scales = scratch_->Allocate<int8_t>(n);
@@ -385,7 +305,7 @@ void Machine::CallString(const Vector& argument, int64_t n, Vector* out) {
     auto* views = scratch_->Allocate<std::string_view>(n);
     const auto* mask = argument.as<uint8_t>();
     for (int64_t i = 0; i < n; ++i) views[i] = mask[i] != 0 ? "true" : "false";
-    *out = Made(ValueType::kString, Form::kViews, views);
+    *out = MakeVector(ValueType::kString, Form::kViews, views);
     return;
   }
   TextBuilder builder(n, scratch_);
@@ -436,7 +356,7 @@ void Machine::CallLen(const Vector& argument, int64_t n, Vector* out) {
     const auto* views = kernels::ToViews(argument, n, scratch_);
     for (int64_t i = 0; i < n; ++i) values[i] = static_cast<int64_t>(views[i].size());
   }
-  *out = Made(ValueType::kInt, Form::kInt64, values);
+  *out = MakeVector(ValueType::kInt, Form::kInt64, values);
 }
 
 bool Machine::CallReplaceAll(const std::vector<Vector>& arguments, int64_t n, Vector* out) {
@@ -459,7 +379,7 @@ bool Machine::CallMatchString(const Step& step, const std::vector<Vector>& argum
   const auto matches = [](std::string_view text, const re2::RE2& pattern) -> uint8_t {
     return re2::RE2::PartialMatch(re2::StringPiece(text.data(), text.size()), pattern) ? 1 : 0;
   };
-  *out = Made(ValueType::kBool, Form::kMask, mask);
+  *out = MakeVector(ValueType::kBool, Form::kMask, mask);
   if (step.pattern != nullptr) {
     for (int64_t i = 0; i < n; ++i) mask[i] = matches(texts[i], *step.pattern);
     return true;
@@ -483,14 +403,6 @@ const data::PrintFormat& Machine::FormatOf(const Step& step, std::string_view te
     last_format_ = data::PrintFormat::Compile(text);
   }
   return *last_format_;
-}
-
-const data::TimeLayout& Machine::LayoutOf(const Step& step, std::string_view text) {
-  if (step.layout.has_value()) return *step.layout;
-  if (!last_layout_.has_value() || last_layout_->text() != text) {
-    last_layout_ = data::TimeLayout::Compile(text);
-  }
-  return *last_layout_;
 }
 
 void Machine::CallSprintf(const Step& step, const std::vector<Vector>& arguments, int64_t n,
@@ -533,63 +445,6 @@ void Machine::CallSprintf(const Step& step, const std::vector<Vector>& arguments
     }
   }
   *out = builder.Finish();
-}
-
-bool Machine::CallTimeParse(const Step& step, const std::vector<Vector>& arguments, int64_t n,
-                            Vector* out) {
-  const Texts layouts(arguments[0], n, scratch_);
-  const Texts texts(arguments[1], n, scratch_);
-  DatetimeBuilder builder(n, scratch_);
-  bool is_millis = false;
-  for (int64_t i = 0; i < n; ++i) {
-    const data::TimeLayout& layout = LayoutOf(step, layouts[i]);
-    if (i == 0 || layouts.step != 0) is_millis = !HasFineFraction(layout.text());
-    const std::string_view text = texts[i];
-    int64_t millis = 0;
-    if (is_millis && layout.TryParseMillis(text.data(), text.data() + text.size(), &millis)) {
-      builder.AddMillis(millis);
-      continue;
-    }
-    Result<data::Instant> instant = layout.Parse(text);
-    if (!instant.ok()) return false;
-    builder.Add(*std::move(instant));
-  }
-  *out = builder.Finish();
-  return true;
-}
-
-void Machine::CallTimeFormat(const Step& step, const std::vector<Vector>& arguments, int64_t n,
-                             Vector* out) {
-  const Vector& times = arguments[0];
-  const Texts layouts(arguments[1], n, scratch_);
-  TextBuilder builder(n, scratch_);
-  for (int64_t i = 0; i < n; ++i) {
-    const data::TimeLayout& layout = LayoutOf(step, layouts[i]);
-    if (times.form == Form::kInt64) {
-      layout.FormatMillis(times.as<int64_t>()[times.constant ? 0 : i], builder.text());
-    } else {
-      layout.Format(InstantAt(times, i), builder.text());
-    }
-    builder.EndRow();
-  }
-  *out = builder.Finish();
-}
-
-bool Machine::CallTimeDate(const std::vector<Vector>& arguments, int64_t n, Vector* out) {
-  constexpr size_t kParts = 7;
-  DatetimeBuilder builder(n, scratch_);
-  for (int64_t i = 0; i < n; ++i) {
-    std::array<int64_t, kParts> parts;
-    for (size_t k = 0; k < kParts; ++k) {
-      parts[k] = arguments[k].as<int64_t>()[arguments[k].constant ? 0 : i];
-    }
-    Result<data::Instant> instant = MakeDate(parts[0], parts[1], parts[2], parts[3], parts[4],
-                                             parts[5], parts[6], InstantAt(arguments[kParts], i));
-    if (!instant.ok()) return false;
-    builder.Add(*std::move(instant));
-  }
-  *out = builder.Finish();
-  return true;
 }
 
 bool Machine::CallRowByRow(const Step& step, const std::vector<Vector>& arguments, int64_t n,

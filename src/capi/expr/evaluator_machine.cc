@@ -13,16 +13,6 @@ namespace {
 /// With fewer needed rows than this share, even a cheap side is evaluated for them only.
 constexpr int64_t kSparseShare = 8;
 
-template <typename T>
-Vector Made(ValueType type, Form form, const T* values, bool constant) {
-  Vector vector;
-  vector.type = type;
-  vector.form = form;
-  vector.constant = constant;
-  vector.values = values;
-  return vector;
-}
-
 /// A mask with a byte for each row.
 const uint8_t* FullMask(const Vector& mask, int64_t n, Scratch* scratch) {
   if (!mask.constant) return mask.as<uint8_t>();
@@ -60,6 +50,11 @@ Status Machine::SetColumns(const std::vector<std::shared_ptr<arrow::Array>>& col
     if (input >= columns.size() || columns[input] == nullptr) {
       const Variable& variable = program_->inputs()[input];
       return BugError("column of a used input is missing: " + variable.alias + "." + variable.name);
+    }
+    if (columns[input]->length() < num_rows) {
+      const Variable& variable = program_->inputs()[input];
+      return BugError("column has fewer rows than the call: " + variable.alias + "." +
+                      variable.name);
     }
     CAPI_RETURN_NOT_OK(inputs_.SetColumn(input, *columns[input]));
     if (inputs_.vector(input).type != program_->used_types()[i]) {
@@ -215,7 +210,7 @@ bool Machine::RunConvert(const Step& step, const Rows& rows, Vector* out) {
     const auto* from = operand.as<int64_t>();
     for (int64_t i = 0; i < n; ++i) values[i] = static_cast<double>(from[i]);
   }
-  *out = Made(ValueType::kFloat, Form::kDouble, values, operand.constant);
+  *out = MakeVector(ValueType::kFloat, Form::kDouble, values, operand.constant);
   return true;
 }
 
@@ -228,21 +223,21 @@ bool Machine::RunUnary(const Step& step, const Rows& rows, Vector* out) {
       const auto* from = operand.as<uint8_t>();
       auto* values = scratch_->Allocate<uint8_t>(n);
       for (int64_t i = 0; i < n; ++i) values[i] = from[i] ^ 1;
-      *out = Made(ValueType::kBool, Form::kMask, values, operand.constant);
+      *out = MakeVector(ValueType::kBool, Form::kMask, values, operand.constant);
       return true;
     }
     case ValueType::kInt: {
       const auto* from = operand.as<int64_t>();
       auto* values = scratch_->Allocate<int64_t>(n);
       for (int64_t i = 0; i < n; ++i) values[i] = WrapNegate(from[i]);
-      *out = Made(ValueType::kInt, Form::kInt64, values, operand.constant);
+      *out = MakeVector(ValueType::kInt, Form::kInt64, values, operand.constant);
       return true;
     }
     case ValueType::kFloat: {
       const auto* from = operand.as<double>();
       auto* values = scratch_->Allocate<double>(n);
       for (int64_t i = 0; i < n; ++i) values[i] = -from[i];
-      *out = Made(ValueType::kFloat, Form::kDouble, values, operand.constant);
+      *out = MakeVector(ValueType::kFloat, Form::kDouble, values, operand.constant);
       return true;
     }
     default:
@@ -269,14 +264,14 @@ bool Machine::RunArithmetic(const Step& step, const Rows& rows, Vector* out) {
       } else {
         kernels::ComputeInts(node.op, a, b, n, values);
       }
-      *out = Made(ValueType::kInt, Form::kInt64, values, constant);
+      *out = MakeVector(ValueType::kInt, Form::kInt64, values, constant);
       return true;
     }
     case ValueType::kFloat: {
       auto* values = scratch_->Allocate<double>(n);
       kernels::ComputeFloats(node.op, kernels::OperandOf<double>(left),
                              kernels::OperandOf<double>(right), n, values);
-      *out = Made(ValueType::kFloat, Form::kDouble, values, constant);
+      *out = MakeVector(ValueType::kFloat, Form::kDouble, values, constant);
       return true;
     }
     default:
@@ -351,7 +346,7 @@ bool Machine::RunComparison(const Step& step, const Rows& rows, Vector* out) {
     default:
       return false;
   }
-  *out = Made(ValueType::kBool, Form::kMask, mask, constant);
+  *out = MakeVector(ValueType::kBool, Form::kMask, mask, constant);
   return true;
 }
 
@@ -375,7 +370,7 @@ bool Machine::RunLogic(const Step& step, const Rows& rows, Vector* out) {
   }
   if (num_open == rows.n) return Run(right_step, rows, out);
   auto* mask = scratch_->Allocate<uint8_t>(rows.n);
-  *out = Made(ValueType::kBool, Form::kMask, mask, false);
+  *out = MakeVector(ValueType::kBool, Form::kMask, mask);
   Vector right;
   if (!right_step.can_fail && right_step.cheap && num_open * kSparseShare >= rows.n) {
     if (!Run(right_step, rows, &right)) return false;

@@ -68,7 +68,7 @@ class Machine {
   /// rows[positions[i]]
   Rows Subset(const Rows& rows, const int32_t* positions, int64_t n);
 
-  // evaluator_functions.cc. n is 1 if all arguments are constant.
+  // evaluator_functions.cc, evaluator_time_functions.cc. n is 1 if all arguments are constant.
   bool RunCall(const Step& step, const Rows& rows, Vector* out);
   bool CallInt(const Vector& argument, int64_t n, Vector* out);
   bool CallFloat(const Vector& argument, int64_t n, Vector* out);

@@ -267,6 +267,7 @@ TEST(Evaluator, WrongUseIsABug) {
   const auto evaluator = MakeEvaluator("r.i + 1", columns);
   EXPECT_EQ(KindOf(evaluator->Evaluate({nullptr, nullptr}, 1).error), ErrorKind::kBug);
   EXPECT_EQ(KindOf(evaluator->Evaluate({test::Strings({"a"}), nullptr}, 1).error), ErrorKind::kBug);
+  EXPECT_EQ(KindOf(evaluator->Evaluate(test::ArraysOf(columns), 2).error), ErrorKind::kBug);
   std::vector<int32_t> selected;
   EXPECT_EQ(KindOf(evaluator->Filter(test::ArraysOf(columns), 1, &selected).error),
             ErrorKind::kBug);

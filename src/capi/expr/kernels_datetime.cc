@@ -81,9 +81,17 @@ void CompareDatetimes(Op op, const Vector& left, const Vector& right, int64_t n,
 void UnifyDatetimes(Vector* left, Vector* right, int64_t n_left, int64_t n_right,
                     Scratch* scratch) {
   if (left->form == right->form) return;
-  const auto widen = [scratch](Vector* vector, int64_t n) {
-    if (vector->form == Form::kInstant) return;
+  const bool has_names = left->form == Form::kInstant || right->form == Form::kInstant;
+  const auto widen = [scratch, has_names](Vector* vector, int64_t n) {
+    if (vector->form == (has_names ? Form::kInstant : Form::kWide)) return;
     const int64_t count = vector->constant ? 1 : n;
+    if (!has_names) {
+      auto* wide = scratch->Allocate<data::WideDatetime>(count);
+      for (int64_t i = 0; i < count; ++i) wide[i] = InstantAt(*vector, i).ToWide();
+      vector->form = Form::kWide;
+      vector->values = wide;
+      return;
+    }
     std::vector<data::Instant>& instants = scratch->NewInstants(count);
     for (int64_t i = 0; i < count; ++i) instants[i] = InstantAt(*vector, i);
     vector->form = Form::kInstant;

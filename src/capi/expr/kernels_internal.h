@@ -67,8 +67,8 @@ int64_t CountTrue(const uint8_t* mask, int64_t n);
 /// positions of bytes equal to `wanted`, ascending; returns their number.
 int64_t CollectPositions(const uint8_t* mask, uint8_t wanted, int64_t n, int32_t* positions);
 
-// ---- Decimals (kernels_decimal.cc). All exact; the form of the result is the narrowest that was
-// found to
+// ---- Decimals (kernels_decimal.cc, kernels_decimal_conversion.cc). All exact; the form of the
+// result is the narrowest that was found to
 // ---- hold it.
 
 int64_t PowerOfTen(int exponent);  ///< exponent 0..18
@@ -139,7 +139,7 @@ inline bool IsPlainMillis(const data::Instant& instant) {
   return !instant.has_zone && instant.zone_name.empty() && instant.nanos % 1000000 == 0;
 }
 void CompareDatetimes(Op op, const Vector& left, const Vector& right, int64_t n, uint8_t* out);
-/// Both as kInstant (or untouched when both are of the same form).
+/// Brings both to the same form: kInstant if one has zone names, else kWide.
 void UnifyDatetimes(Vector* left, Vector* right, int64_t n_left, int64_t n_right, Scratch* scratch);
 /// floor of the instant in seconds or milliseconds since 1970
 void DatetimesToUnix(const Vector& values, bool millis, int64_t n, int64_t* out);

@@ -47,15 +47,6 @@ std::string_view ViewInOffsets(const Vector& vector, int64_t i) {
   return {vector.bytes + offsets[i], static_cast<size_t>(offsets[i + 1] - offsets[i])};
 }
 
-template <typename T>
-Vector MakeVector(ValueType type, Form form, const T* values) {
-  Vector vector;
-  vector.type = type;
-  vector.form = form;
-  vector.values = values;
-  return vector;
-}
-
 }  // namespace
 
 std::string& Scratch::NewText() {

@@ -62,6 +62,15 @@ struct Vector {
   }
 };
 
+inline Vector MakeVector(ValueType type, Form form, const void* values, bool constant = false) {
+  Vector vector;
+  vector.type = type;
+  vector.form = form;
+  vector.constant = constant;
+  vector.values = values;
+  return vector;
+}
+
 /// Rows of the input to evaluate: list[0..n) when there is a list, else begin .. begin + n.
 struct Rows {
   int64_t begin = 0;

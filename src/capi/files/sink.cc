@@ -15,8 +15,8 @@ bool IsFileNotFound(const Status& status) { return InfoOf(status).error_class ==
 
 class EnvSink : public Sink {
  public:
-  EnvSink(SinkPlan plan, std::unique_ptr<WritableFile> file)
-      : plan_(std::move(plan)), file_(std::move(file)) {}
+  EnvSink(Env* env, SinkPlan plan, std::unique_ptr<WritableFile> file)
+      : env_(env), plan_(std::move(plan)), file_(std::move(file)) {}
 
   Status Append(std::string_view bytes) override {
     if (sealed_) return BugError("write to a sealed output file: " + plan_.target);
@@ -35,11 +35,14 @@ class EnvSink : public Sink {
     CAPI_RETURN_NOT_OK(file_->Sync());
     CAPI_FAULT_POINT("sink.after_sync");
     CAPI_RETURN_NOT_OK(file_->Close());
+    // The caller's commit relies on finding the temp file by its name after a crash.
+    CAPI_RETURN_NOT_OK(env_->SyncDirectory(ParentOf(plan_.temp_path)));
     sealed_ = true;
     return file_->size();
   }
 
  private:
+  Env* const env_;  // outlives the sink
   const SinkPlan plan_;
   const std::unique_ptr<WritableFile> file_;
   int64_t writeback_begun_ = 0;
@@ -76,7 +79,7 @@ Result<SinkPlan> PlanSink(Env* env, const std::string& url) {
 
 Result<std::unique_ptr<Sink>> Sink::Open(Env* env, const SinkPlan& plan) {
   CAPI_ASSIGN_OR_RETURN(std::unique_ptr<WritableFile> file, env->NewWritableFile(plan.temp_path));
-  return std::make_unique<EnvSink>(plan, std::move(file));
+  return std::make_unique<EnvSink>(env, plan, std::move(file));
 }
 
 Status Publish(Env* env, const SinkPlan& plan, int64_t size) {

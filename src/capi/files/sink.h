@@ -32,7 +32,7 @@ class Sink {
   static Result<std::unique_ptr<Sink>> Open(Env* env, const SinkPlan& plan);
   virtual ~Sink() = default;
   virtual Status Append(std::string_view bytes) = 0;
-  /// All bytes durable and closed; returns the size.
+  /// All bytes and the temp file's name durable, the file closed; returns the size.
   virtual Result<int64_t> Seal() = 0;
 };
 

@@ -36,7 +36,7 @@ enum class ProcessorType : uint8_t { kTagAndDenormalize, kPyCalc };
 struct FileReaderColumn {
   data::Field field;                         ///< usable as r.<name>
   std::string default_text;                  ///< col_default_value as written
-  std::optional<data::Value> default_value;  ///< parsed; nullopt if default_text is blank
+  std::optional<data::Value> default_value;  ///< parsed; nullopt if blank or unusable
   std::string header;                        ///< csv.col_hdr, "" = by index
   int64_t index = 0;                         ///< csv.col_idx
   std::string format;                        ///< csv.col_format, "" = none
@@ -148,7 +148,8 @@ enum class RuleCommand : uint8_t { kGo, kWait, kNoGo };
 
 struct DependencyRule {
   RuleCommand command = RuleCommand::kWait;
-  ExpressionPtr expression;  ///< over nrs.*
+  /// Over nrs.* of EventFields() (event_fields.h); the old spelling was rewritten.
+  ExpressionPtr expression;
 };
 
 struct DependencyPolicy {

@@ -3,6 +3,9 @@
 // The truth about runs, nodes and batches of one keyspace (architecture P3). Works by conditional writes on
 // single run, node and batch records, so that stores without transactions can implement it; where the store has
 // transactions, everything derived from such a write goes into the same one.
+//
+// Durability: a write survives the end of the process at once, and a power failure after the next Sync. Writes
+// become durable in the order in which they were made.
 
 #include <cstdint>
 #include <functional>
@@ -88,7 +91,7 @@ class StateStore {
 
   // ---- Runs and nodes.
 
-  /// Takes the next run id and creates the run (status kStart) with its nodes, durably. run_id and node ids
+  /// Takes the next run id and creates the run (status kStart) with its nodes. run_id and node ids
   /// are filled in by the store; nodes are in the order of affected_nodes.
   virtual Result<int64_t> CreateRun(const RunRecord& run, const std::vector<NodeRecord>& nodes) = 0;
   virtual Result<std::vector<RunRecord>> Runs() = 0;  ///< ascending run id
@@ -102,13 +105,13 @@ class StateStore {
       const std::vector<std::string>& names) = 0;
   /// The node that writes this table in this run.
   virtual Result<std::optional<NodeRecord>> NodeOfTable(int64_t run_id, const std::string& table) = 0;
-  /// Applies changes that follow from no attempt. Durable if an end is among them.
+  /// Applies changes that follow from no attempt.
   virtual Status Apply(const Changes& changes) = 0;
 
   // ---- Batches.
 
   /// Tries to take batches [begin, end) of a node: those without end and owner get the next attempt number. The
-  /// first claim of a node starts it. Not durable by itself: a claim lost in a crash is no loss.
+  /// first claim of a node starts it.
   virtual Result<std::vector<Claim>> ClaimBatches(const NodeId& node, int64_t begin, int64_t end,
                                                   OwnerId owner) = 0;
   /// Gives batches back; those no longer held are left alone.
@@ -117,7 +120,7 @@ class StateStore {
   /// Derives changes from the outcome of a commit; committed[i] belongs to ends[i]. Called once, in the same
   /// transaction where the store has one, else after the writes. Must not call the store.
   using Derive = std::function<Changes(const std::vector<bool>& committed)>;
-  /// Commits attempts: each decides its batch if (owner, attempt) still holds it, else it is fenced. Durable.
+  /// Commits attempts: each decides its batch if (owner, attempt) still holds it, else it is fenced.
   virtual Status EndAttempts(const std::vector<AttemptEnd>& ends, const Derive& derive) = 0;
 
   virtual Result<std::vector<BatchRecord>> Batches(const NodeId& node) = 0;  ///< by batch index
@@ -128,9 +131,9 @@ class StateStore {
 
   // ---- Output files.
 
-  /// Records a temp file before it is created. Durable.
+  /// Records a temp file before it is created. Durable on return, because the file may outlive a power failure.
   virtual Status PlanFile(const FileRecord& file) = 0;
-  /// Marks pending files as published and applies what derives from that. Durable.
+  /// Marks pending files as published and applies what derives from that.
   virtual Status MarkPublished(const std::vector<FileRecord>& files, const Changes& changes) = 0;
   /// Forgets planned files (their temp files are gone).
   virtual Status ForgetPlannedFiles(const std::vector<FileRecord>& files) = 0;
@@ -141,6 +144,9 @@ class StateStore {
 
   /// Events with a number greater than `after`, ascending, at most `limit`.
   virtual Result<std::vector<Event>> EventsAfter(int64_t after, int64_t limit) = 0;
+
+  /// Returns when all writes made before the call are durable. Callers at the same time share one sync.
+  virtual Status Sync() = 0;
 };
 
 }  // namespace capi::state

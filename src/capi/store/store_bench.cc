@@ -272,6 +272,29 @@ void FreezeItems(benchmark::State& state) {
 }
 BENCHMARK(FreezeItems)->Arg(1)->Arg(8)->Unit(benchmark::kMillisecond);
 
+/// Many batches of ten rows: freezing and opening their table, and reading it through.
+void ManyTinyBatches(benchmark::State& state) {
+  World& world = World::Get();
+  TableWriter::Batch batch = world.items()[0];
+  batch.num_rows = 10;
+  for (Column& column : batch.columns) column = column->Slice(0, 10);
+  std::vector<AttemptManifest> attempts;
+  for (int64_t b = 0; b < state.range(0); ++b) {
+    auto writer =
+        Must(world.store_->NewWriter(world.context_, {1, "items"}, world.ItemSchema(true), b, {}));
+    Must(writer->Put(batch));
+    attempts.push_back(Must(writer->Finish()));
+  }
+  world.MakeDurable(attempts);
+  for (auto _ : state) {
+    const auto table = Must(world.store_->OpenTable(world.Freeze(attempts).manifest, nullptr));
+    for (const Table::Morsel& morsel : table->Morsels(0, table->num_rows())) {
+      benchmark::DoNotOptimize(Must(table->Read(morsel, {0, 1, 2, 3, 4, 5})));
+    }
+  }
+}
+BENCHMARK(ManyTinyBatches)->Arg(1000)->Arg(40000)->Unit(benchmark::kMillisecond);
+
 void Gather(benchmark::State& state) {
   const Table& table = *World::Get().ItemTable();
   const auto field = static_cast<int>(state.range(0));

@@ -2,9 +2,10 @@
 
 #include "capi/store/table_store.h"
 
-#include <cmath>
+#include <functional>
 #include <limits>
 #include <random>
+#include <thread>
 
 #include "capi/store/store_testing_internal.h"
 
@@ -352,6 +353,44 @@ TEST_F(StoreTest, UnfinishedAttemptsLeaveNothing) {
     EXPECT_FALSE(std::filesystem::is_empty(directory_ + "/segments"));
   }
   EXPECT_TRUE(std::filesystem::is_empty(directory_ + "/segments"));
+}
+
+TEST_F(StoreTest, ThreadsShareAStore) {
+  TableSchema schema{"shared", {{"n", FieldType::kInt}, {"s", FieldType::kString}}, {}, ""};
+  schema.indexes = {{"by_s", true, {{"s", FieldType::kString}}}};
+  constexpr int64_t kThreads = 4;
+  constexpr int64_t kAttempts = 15;
+  const auto parallel = [](const std::function<void(int64_t)>& body) {
+    std::vector<std::thread> threads;
+    for (int64_t t = 0; t < kThreads; ++t) threads.emplace_back(body, t);
+    for (std::thread& thread : threads) thread.join();
+  };
+  std::vector<AttemptManifest> attempts(kThreads * kAttempts);
+  parallel([&](int64_t t) {
+    for (int64_t a = 0; a < kAttempts; ++a) {
+      const int64_t batch = a * kThreads + t;
+      std::vector<std::string> texts;
+      for (int64_t i = 0; i < 50; ++i) texts.push_back(std::to_string(batch * 50 + i));
+      AttemptManifest& attempt = attempts[static_cast<size_t>(batch)];
+      attempt = Must(Write(
+          schema, batch, {MakeBatch({Ints(std::vector<int64_t>(50, batch)), Strings(texts)})}));
+      const Status status = store_->MakeDurable({&attempt});
+      EXPECT_TRUE(status.ok()) << status.ToString();
+    }
+  });
+  const std::string manifest = Must(Freeze(schema, attempts)).manifest;
+  const auto table = Must(store_->OpenTable(manifest, nullptr));
+  const auto index = Must(store_->OpenIndex(table, "by_s"));
+  parallel([&](int64_t) {
+    const std::vector<std::string> cells = ReadField(*table, 1);
+    ASSERT_EQ(cells.size(), 3000U);
+    EXPECT_EQ(cells[2999], "2999");
+    std::vector<int32_t> left;
+    std::vector<data::RowId> right;
+    ASSERT_OK(index->Find({Strings(cells)}, 3000, &left, &right));
+    EXPECT_EQ(left.size(), 3000U);
+    EXPECT_EQ(Cells(Must(table->Gather(1, right.data(), 3000, nullptr))), cells);
+  });
 }
 
 TEST_F(StoreTest, CancelledWritersStop) {

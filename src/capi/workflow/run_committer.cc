@@ -37,7 +37,6 @@ void RunExecutorImpl::CommitLoop() {
   const int64_t poll_nanos = environment_.poll_ms * 1000000;
   while (true) {
     std::vector<FinishedAttempt> group;
-    bool evaluate = false;
     bool failed = false;
     {
       Lock lock(mutex_);
@@ -46,13 +45,21 @@ void RunExecutorImpl::CommitLoop() {
       if (shutdown_) return;
       group.swap(finished_);
       failed = !fatal_.ok();
-      evaluate = evaluate_ && !failed;
-      evaluate_ = false;
       committing_ = true;
     }
     Status status;
-    if (!group.empty()) status = CommitGroup(std::move(group));
+    const bool committed = !group.empty();
+    if (committed) status = CommitGroup(std::move(group));
+    bool evaluate = false;
+    {
+      Lock lock(mutex_);
+      evaluate = evaluate_ && !failed;
+      evaluate_ = false;
+    }
     if (status.ok() && evaluate) status = EvaluateWaiting();
+    // Last: dependent nodes may already work with what is not durable yet, because whatever they commit comes
+    // later in the same order.
+    if (status.ok() && (committed || evaluate)) status = environment_.state->Sync();
     const int64_t now = environment_.env->MonotonicNanos();
     if (status.ok() && !failed && now - last_poll > poll_nanos) {
       last_poll = now;
@@ -202,6 +209,8 @@ Status RunExecutorImpl::PublishFiles(const Group& group, const std::vector<bool>
       CAPI_RETURN_NOT_OK(environment_.state->ForgetPlannedFiles(end.planned));
       continue;
     }
+    // A file must not appear before the commit that decided on it is durable.
+    if (!end.end.files.empty()) CAPI_RETURN_NOT_OK(environment_.state->Sync());
     for (const FileRecord& file : end.end.files) {
       CAPI_FAULT_POINT("workflow.before_publish");
       CAPI_RETURN_NOT_OK(
@@ -212,6 +221,7 @@ Status RunExecutorImpl::PublishFiles(const Group& group, const std::vector<bool>
     }
   }
   if (published.empty()) return Status::OK();
+  // No sync after this one: should it get lost, the files are found published at the next start.
   state::Changes changes;
   {
     Lock lock(mutex_);

@@ -102,31 +102,30 @@ Result<std::unique_ptr<Connection>> Connection::Open(const ConnectionOptions& op
   // Closing leaves the write-ahead log to the next opener: a checkpoint would cost two syncs at the end of
   // every run, and any SQLite reads the log.
   sqlite3_db_config(database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
-  CAPI_RETURN_NOT_OK(connection->ExecuteScript("PRAGMA temp_store=MEMORY"));
-  CAPI_RETURN_NOT_OK(connection->SetDurability(options.durability));
+  // NORMAL: a commit is written but not synced; SyncLog is the sync.
+  CAPI_RETURN_NOT_OK(
+      connection->ExecuteScript("PRAGMA synchronous=NORMAL; PRAGMA temp_store=MEMORY"));
   return connection;
 }
 
-Status Connection::SetDurability(Durability durability) {
-  switch (durability) {
-    case Durability::kFull:
-      return ExecuteScript("PRAGMA synchronous=FULL");
-    case Durability::kNormal:
-      return ExecuteScript("PRAGMA synchronous=NORMAL");
-    case Durability::kNone:
-      return ExecuteScript("PRAGMA synchronous=OFF");
-  }
-  return BugError("unknown durability");
+namespace {
+
+Status SyncFile(sqlite3* database, int file_pointer_operation, std::string_view what) {
+  sqlite3_file* file = nullptr;
+  int code = sqlite3_file_control(database, "main", file_pointer_operation, &file);
+  if (code == SQLITE_OK && (file == nullptr || file->pMethods == nullptr)) code = SQLITE_MISUSE;
+  if (code == SQLITE_OK) code = file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);
+  return code == SQLITE_OK ? Status::OK() : StatusOfSqlite(code, what, "");
 }
 
+}  // namespace
+
 Status Connection::SyncMainFile() {
-  sqlite3_file* file = nullptr;
-  int code = sqlite3_file_control(database_, "main", SQLITE_FCNTL_FILE_POINTER, &file);
-  if (code == SQLITE_OK && file != nullptr && file->pMethods != nullptr) {
-    code = file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);
-  }
-  return code == SQLITE_OK ? Status::OK()
-                           : StatusOfSqlite(code, "cannot sync the database file", "");
+  return SyncFile(database_, SQLITE_FCNTL_FILE_POINTER, "cannot sync the database file");
+}
+
+Status Connection::SyncLog() {
+  return SyncFile(database_, SQLITE_FCNTL_JOURNAL_POINTER, "cannot sync the write-ahead log");
 }
 
 Connection::~Connection() {

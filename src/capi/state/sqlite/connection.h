@@ -16,13 +16,6 @@ struct sqlite3_stmt;
 
 namespace capi::state {
 
-/// When a commit is on the disk.
-enum class Durability : uint8_t {
-  kFull,    ///< when the commit returns
-  kNormal,  ///< with the next full commit; an operating system crash may undo it before
-  kNone,    ///< like kNormal, and without order: only while a database is created
-};
-
 /// Kind and text of a SQLite result code (extended codes allowed).
 Status StatusOfSqlite(int code, std::string_view what, std::string_view detail);
 
@@ -65,7 +58,6 @@ class Query {
 struct ConnectionOptions {
   std::string path;
   std::string vfs;  ///< name of a registered sqlite3_vfs, "" = the default one
-  Durability durability = Durability::kFull;
   bool read_only = false;
 };
 
@@ -75,9 +67,11 @@ class Connection {
   static Result<std::unique_ptr<Connection>> Open(const ConnectionOptions& options);
   ~Connection();
 
-  Status SetDurability(Durability durability);
   /// Syncs the main database file itself, which commits to the write-ahead log do not.
   Status SyncMainFile();
+  /// Syncs the write-ahead log: all transactions committed before, by any connection, are durable then. Needs
+  /// one use of the database by this connection before.
+  Status SyncLog();
 
   /// Statements without rows or parameters, several allowed.
   Status ExecuteScript(const std::string& sql);

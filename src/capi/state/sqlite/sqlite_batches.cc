@@ -11,7 +11,7 @@ namespace capi::state {
 Result<std::vector<Claim>> SqliteStore::ClaimBatches(const NodeId& node, int64_t begin, int64_t end,
                                                      OwnerId owner) {
   std::vector<Claim> claims;
-  CAPI_RETURN_NOT_OK(Write(&claimer_, [&](Connection* connection) -> Status {
+  CAPI_RETURN_NOT_OK(Write([&](Connection* connection) -> Status {
     {
       CAPI_ASSIGN_OR_RETURN(
           Query query,
@@ -79,7 +79,7 @@ Status SqliteStore::ReleaseIn(Connection* connection, const AttemptRelease& rele
 
 Status SqliteStore::ReleaseAttempts(const std::vector<AttemptRelease>& releases) {
   if (releases.empty()) return Status::OK();
-  return Write(&claimer_, [&](Connection* connection) -> Status {
+  return Write([&](Connection* connection) -> Status {
     for (const AttemptRelease& release : releases) {
       CAPI_RETURN_NOT_OK(ReleaseIn(connection, release));
     }
@@ -116,7 +116,7 @@ Result<bool> SqliteStore::EndAttemptIn(Connection* connection, const AttemptEnd&
 }
 
 Status SqliteStore::EndAttempts(const std::vector<AttemptEnd>& ends, const Derive& derive) {
-  return Write(&committer_, [&](Connection* connection) -> Status {
+  return Write([&](Connection* connection) -> Status {
     std::vector<bool> committed;
     committed.reserve(ends.size());
     for (const AttemptEnd& end : ends) {
@@ -139,8 +139,7 @@ Status SqliteStore::EndAttempts(const std::vector<AttemptEnd>& ends, const Deriv
 Result<std::optional<std::vector<BatchRecord>>> SqliteStore::ExpireOwner(OwnerId owner,
                                                                          int64_t seen_renewals) {
   std::optional<std::vector<BatchRecord>> lost;
-  // Not durable by itself: a lost expiry is repeated, because the owner's record comes back with it.
-  CAPI_RETURN_NOT_OK(Write(&claimer_, [&](Connection* connection) -> Status {
+  CAPI_RETURN_NOT_OK(Write([&](Connection* connection) -> Status {
     CAPI_ASSIGN_OR_RETURN(
         const int64_t removed,
         connection->Run("DELETE FROM owners WHERE owner = ?1 AND renewals = ?2", owner,

@@ -39,7 +39,7 @@ Status RemoveUnfinishedDatabase(Env* env, const std::string& path) {
 }
 
 /// Switching an empty database to write-ahead logging the usual way costs eight syncs. One is needed: that of
-/// the first page. The schema becomes durable with the first full commit after it.
+/// the first page. The schema becomes durable with the first sync of the log.
 Status CreateOrMigrate(Connection* connection) {
   bool empty = false;
   {
@@ -51,11 +51,11 @@ Status CreateOrMigrate(Connection* connection) {
     CAPI_RETURN_NOT_OK(connection->ExecuteScript("PRAGMA journal_mode=WAL"));
     return MigrateSchema(connection);
   }
-  CAPI_RETURN_NOT_OK(connection->SetDurability(Durability::kNone));
-  CAPI_RETURN_NOT_OK(connection->ExecuteScript("PRAGMA journal_mode=WAL"));
+  CAPI_RETURN_NOT_OK(
+      connection->ExecuteScript("PRAGMA synchronous=OFF; PRAGMA journal_mode=WAL"));
   CAPI_RETURN_NOT_OK(connection->SyncMainFile());
   CAPI_RETURN_NOT_OK(MigrateSchema(connection));
-  return connection->SetDurability(Durability::kFull);
+  return connection->ExecuteScript("PRAGMA synchronous=NORMAL");
 }
 
 }  // namespace
@@ -68,35 +68,46 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::Open(Env* env, const SqliteOpt
   connection.read_only = options.read_only;
   if (!options.read_only) {
     CAPI_RETURN_NOT_OK(RemoveUnfinishedDatabase(env, options.path));
-    connection.durability = Durability::kFull;
-    CAPI_ASSIGN_OR_RETURN(store->committer_.connection, Connection::Open(connection));
-    CAPI_RETURN_NOT_OK(CreateOrMigrate(store->committer_.connection.get()));
-    connection.durability = Durability::kNormal;
-    CAPI_ASSIGN_OR_RETURN(store->claimer_.connection, Connection::Open(connection));
+    CAPI_ASSIGN_OR_RETURN(store->writer_.connection, Connection::Open(connection));
+    CAPI_RETURN_NOT_OK(CreateOrMigrate(store->writer_.connection.get()));
+    CAPI_ASSIGN_OR_RETURN(store->syncer_.connection, Connection::Open(connection));
+    CAPI_RETURN_NOT_OK(CheckSchema(store->syncer_.connection.get()));
   }
   CAPI_ASSIGN_OR_RETURN(store->reader_.connection, Connection::Open(connection));
   if (options.read_only) CAPI_RETURN_NOT_OK(CheckSchema(store->reader_.connection.get()));
   return store;
 }
 
-Status SqliteStore::Write(Side* side, const std::function<Status(Connection*)>& body) {
-  const std::lock_guard side_lock(side->mutex);
-  Connection* connection = side->connection.get();
+Status SqliteStore::Write(const std::function<Status(Connection*)>& body) {
+  const std::lock_guard lock(writer_.mutex);
+  Connection* connection = writer_.connection.get();
   if (connection == nullptr) return BugError("workflow state was opened for reading only");
-  const std::lock_guard write_lock(write_mutex_);
   CAPI_RETURN_NOT_OK(connection->Begin());
   const Status status = body(connection);
   if (!status.ok()) {
     connection->Rollback();
     return status;
   }
-  return connection->Commit();
+  CAPI_RETURN_NOT_OK(connection->Commit());
+  ++num_commits_;
+  return Status::OK();
+}
+
+Status SqliteStore::Sync() {
+  const int64_t wanted = num_commits_.load();
+  const std::lock_guard lock(syncer_.mutex);
+  // Somebody else's sync may have covered ours while we waited for the lock.
+  if (num_durable_ >= wanted || syncer_.connection == nullptr) return Status::OK();
+  const int64_t covered = num_commits_.load();
+  CAPI_RETURN_NOT_OK(syncer_.connection->SyncLog());
+  num_durable_ = covered;
+  return Status::OK();
 }
 
 // ---- Owners
 
 Status SqliteStore::RegisterOwner(const OwnerRecord& owner) {
-  return Write(&claimer_, [&](Connection* connection) {
+  return Write([&](Connection* connection) {
     return connection
         ->Run("INSERT INTO owners(owner, instance, renewals) VALUES(?1, ?2, ?3)", owner.owner,
               owner.instance, owner.renewals)
@@ -106,7 +117,7 @@ Status SqliteStore::RegisterOwner(const OwnerRecord& owner) {
 
 Result<bool> SqliteStore::RenewOwner(OwnerId owner) {
   int64_t changed = 0;
-  CAPI_RETURN_NOT_OK(Write(&claimer_, [&](Connection* connection) -> Status {
+  CAPI_RETURN_NOT_OK(Write([&](Connection* connection) -> Status {
     CAPI_ASSIGN_OR_RETURN(
         changed,
         connection->Run("UPDATE owners SET renewals = renewals + 1 WHERE owner = ?1", owner));
@@ -184,17 +195,14 @@ Status SqliteStore::ApplyIn(Connection* connection, const Changes& changes) {
 
 Status SqliteStore::Apply(const Changes& changes) {
   if (changes.empty()) return Status::OK();
-  bool ends = !changes.completed_runs.empty();
-  for (const NodeChange& change : changes.nodes) ends = ends || change.status.has_value();
-  return Write(ends ? &committer_ : &claimer_,
-               [&](Connection* connection) { return ApplyIn(connection, changes); });
+  return Write([&](Connection* connection) { return ApplyIn(connection, changes); });
 }
 
 // ---- Runs and nodes
 
 Result<int64_t> SqliteStore::CreateRun(const RunRecord& run, const std::vector<NodeRecord>& nodes) {
   int64_t run_id = 0;
-  CAPI_RETURN_NOT_OK(Write(&committer_, [&](Connection* connection) -> Status {
+  CAPI_RETURN_NOT_OK(Write([&](Connection* connection) -> Status {
     {
       CAPI_ASSIGN_OR_RETURN(Query query,
                             connection->Select("SELECT coalesce(max(run_id), 0) + 1 FROM runs"));
@@ -252,7 +260,7 @@ Result<std::optional<RunRecord>> SqliteStore::FindRun(int64_t run_id) {
 }
 
 Status SqliteStore::StopRun(int64_t run_id, const std::string& comment) {
-  return Write(&committer_, [&](Connection* connection) -> Status {
+  return Write([&](Connection* connection) -> Status {
     {
       CAPI_ASSIGN_OR_RETURN(Query query,
                             connection->Select("SELECT 1 FROM runs WHERE run_id = ?1", run_id));
@@ -321,19 +329,20 @@ Result<std::optional<NodeRecord>> SqliteStore::NodeOfTable(int64_t run_id,
 // ---- Output files
 
 Status SqliteStore::PlanFile(const FileRecord& file) {
-  return Write(&committer_, [&](Connection* connection) {
+  CAPI_RETURN_NOT_OK(Write([&](Connection* connection) {
     return connection
         ->Run("INSERT OR REPLACE INTO files(run_id, node_index, batch_index, attempt, target, "
               "temp_path, size, rows, state) VALUES(?1, ?2, ?3, ?4, ?5, ?6, 0, 0, 0)",
               file.id.node.run_id, file.id.node.node_index, file.id.batch_index, file.attempt,
               file.target, file.temp_path)
         .status();
-  });
+  }));
+  return Sync();
 }
 
 Status SqliteStore::MarkPublished(const std::vector<FileRecord>& files, const Changes& changes) {
   if (files.empty() && changes.empty()) return Status::OK();
-  return Write(&committer_, [&](Connection* connection) -> Status {
+  return Write([&](Connection* connection) -> Status {
     for (const FileRecord& file : files) {
       CAPI_RETURN_NOT_OK(
           connection
@@ -349,7 +358,7 @@ Status SqliteStore::MarkPublished(const std::vector<FileRecord>& files, const Ch
 
 Status SqliteStore::ForgetPlannedFiles(const std::vector<FileRecord>& files) {
   if (files.empty()) return Status::OK();
-  return Write(&claimer_, [&](Connection* connection) -> Status {
+  return Write([&](Connection* connection) -> Status {
     for (const FileRecord& file : files) {
       CAPI_RETURN_NOT_OK(
           connection

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -13,12 +15,13 @@
 
 namespace capi::state {
 
-/// Three connections to one database:
-///  * the committer (synchronous=FULL) writes what must survive: runs, ends of attempts, files, ends of nodes;
-///  * the claimer (synchronous=NORMAL) writes claims, renewals, pins and releases without a sync. Losing the last
-///    of them in a power failure is harmless: an unclaimed batch is claimed again, and since the log is
-///    sequential, whatever a later commit depends on becomes durable before that commit;
-///  * the reader never waits for a writer (WAL).
+/// Three connections to one database in WAL mode:
+///  * the writer commits without syncing (synchronous=NORMAL), so that claims, renewals and pins cost no sync and
+///    never wait for one: losing the last of them in a power failure is harmless;
+///  * the syncer makes commits durable: Sync() syncs the log once for all who wait for it (group commit). What
+///    it covers is as safe as with synchronous=FULL, but the log is not locked meanwhile. The log is
+///    sequential: whatever a durable commit depends on is durable too;
+///  * the reader never waits for the others.
 class SqliteStore final : public StateStore {
  public:
   static Result<std::unique_ptr<SqliteStore>> Open(Env* env, const SqliteOptions& options);
@@ -54,6 +57,7 @@ class SqliteStore final : public StateStore {
                                         std::optional<FileState> state) override;
 
   Result<std::vector<Event>> EventsAfter(int64_t after, int64_t limit) override;
+  Status Sync() override;
 
  private:
   /// A connection and who may use it.
@@ -64,8 +68,8 @@ class SqliteStore final : public StateStore {
 
   explicit SqliteStore(Env* env) : env_(env) {}
 
-  /// Runs `body` in a write transaction of a side.
-  Status Write(Side* side, const std::function<Status(Connection*)>& body);
+  /// Runs `body` in a write transaction.
+  Status Write(const std::function<Status(Connection*)>& body);
 
   Status ApplyIn(Connection* connection, const Changes& changes);
   Status AddEvent(Connection* connection, EventKind kind, const NodeId& node, int64_t batch_index,
@@ -74,12 +78,12 @@ class SqliteStore final : public StateStore {
   Status ReleaseIn(Connection* connection, const AttemptRelease& release);
 
   Env* env_;
-  /// SQLite allows one writer at a time and waits for it by polling with sleeps. Writers of this process wait
-  /// here instead, so that they go on at once.
-  std::mutex write_mutex_;
-  Side committer_;
-  Side claimer_;
+  Side writer_;
+  Side syncer_;
   Side reader_;
+  /// Transactions committed, and how many of them are known to be durable (guarded by syncer_.mutex).
+  std::atomic<int64_t> num_commits_{0};
+  int64_t num_durable_ = 0;
 };
 
 }  // namespace capi::state
