@@ -1,7 +1,7 @@
 #pragma once
 
-// The commands of `capi`, one file each. Every command adds itself to the application and leaves its exit code in
-// *exit_code.
+// The commands of `capi`, one file each. Every command adds itself to the application and leaves
+// its exit code in *exit_code.
 
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
@@ -12,8 +12,8 @@ namespace capi::cli {
 /// Exit codes of capi.
 enum ExitCode : int {
   kExitOk = 0,
-  kExitFailed = 1,       ///< a node failed, or the work itself could not be done
-  kExitUsage = 2,        ///< wrong command line or script
+  kExitFailed = 1,  ///< a node failed, or the work itself could not be done
+  kExitUsage = 2,   ///< wrong command line or script
   kExitInterrupted = 130,
 };
 

@@ -50,8 +50,7 @@ void PrintBash(const std::vector<CommandWords>& commands) {
       "  case ${COMP_WORDS[1]} in\n",
       Joined(names).c_str());
   for (const CommandWords& command : commands) {
-    std::printf("    %s) options='%s' ;;\n", command.name.c_str(),
-                Joined(command.options).c_str());
+    std::printf("    %s) options='%s' ;;\n", command.name.c_str(), Joined(command.options).c_str());
   }
   std::printf(
       "  esac\n"

@@ -10,8 +10,7 @@ namespace capi::cli {
 
 void AddDropCommand(CLI::App* app, int* exit_code) {
   auto options = std::make_shared<service::KeyspaceOptions>();
-  CLI::App* command =
-      app->add_subcommand("drop", "Remove a keyspace with its tables and history");
+  CLI::App* command = app->add_subcommand("drop", "Remove a keyspace with its tables and history");
   command->add_option("keyspace", options->name, "Keyspace")->required();
   command->add_option("--data-dir", options->data_directory, "Where keyspaces are kept");
   command->callback([options, exit_code] {

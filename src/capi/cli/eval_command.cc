@@ -58,9 +58,11 @@ Result<expr::NamedValue> ParseVariable(const std::string& text) {
   const size_t colon = equals == std::string::npos ? equals : text.find(':', equals);
   if (equals == std::string::npos || dot == std::string::npos || dot > equals ||
       colon == std::string::npos) {
-    return UserError("usage",
-                     "a variable such as r.x=int:5 or r.t=datetime:2024-01-02T03:04:05Z is expected, "
-                     "not \"" + text + "\"");
+    return UserError(
+        "usage",
+        "a variable such as r.x=int:5 or r.t=datetime:2024-01-02T03:04:05Z is expected, "
+        "not \"" +
+            text + "\"");
   }
   const std::string type_name = text.substr(equals + 1, colon - equals - 1);
   const std::optional<data::FieldType> type = data::ParseFieldType(type_name);
@@ -77,16 +79,17 @@ Result<expr::NamedValue> ParseVariable(const std::string& text) {
 }
 
 std::string TypeName(const data::Value& value) {
-  constexpr const char* kNames[] = {"int", "float", "string", "bool", "decimal2", "datetime", "int"};
+  constexpr const char* kNames[] = {"int",      "float",    "string", "bool",
+                                    "decimal2", "datetime", "int"};
   return kNames[value.index()];
 }
 
 int RunCases(const EvalArguments& arguments) {
   Env* env = Env::Default();
   Result<std::string> cases = env->ReadFile(arguments.cases);
-  Result<std::string> deviations =
-      arguments.deviations.empty() ? Result<std::string>(std::string())
-                                   : env->ReadFile(arguments.deviations);
+  Result<std::string> deviations = arguments.deviations.empty()
+                                       ? Result<std::string>(std::string())
+                                       : env->ReadFile(arguments.deviations);
   for (const auto* text : {&cases, &deviations}) {
     if (text->ok()) continue;
     PrintDiagnostics({}, {text->status()});

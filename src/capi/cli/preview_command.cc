@@ -1,9 +1,8 @@
 #include <cstdio>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
-
-#include <nlohmann/json.hpp>
 
 #include "arrow/record_batch.h"
 #include "capi/cli/arguments.h"
@@ -125,9 +124,8 @@ int ShowPreview(const PreviewArguments& arguments) {
     return info.kind == ErrorKind::kUser ? kExitUsage : kExitFailed;
   }
   std::fprintf(stderr, "%s of %s rows of %s in run %lld%s\n",
-               WithThousands(preview->num_rows).c_str(),
-               WithThousands(preview->table_rows).c_str(), arguments.options.table.c_str(),
-               static_cast<long long>(preview->run_id),
+               WithThousands(preview->num_rows).c_str(), WithThousands(preview->table_rows).c_str(),
+               arguments.options.table.c_str(), static_cast<long long>(preview->run_id),
                preview->more ? " (more with --limit)" : "");
   return kExitOk;
 }
@@ -139,7 +137,8 @@ void AddPreviewCommand(CLI::App* app, int* exit_code) {
   CLI::App* command = app->add_subcommand("preview", "Show rows of an intermediate table");
   command->add_option("keyspace", arguments->keyspace, "Keyspace")->required();
   command->add_option("table", arguments->options.table, "Table")->required();
-  command->add_option("--run", arguments->options.run_id, "Run (default: the newest with the table)");
+  command->add_option("--run", arguments->options.run_id,
+                      "Run (default: the newest with the table)");
   command->add_option("--limit", arguments->options.limit, "Rows shown; -1 = all (default 20)");
   command->add_option("--where", arguments->options.where,
                       "Condition over the table's fields, such as 'r.delay > 60'");

@@ -35,8 +35,8 @@ struct RunArguments {
   std::string output = "text";
 };
 
-/// Turns SIGINT and SIGTERM into Engine::Cancel. A second signal ends the process at once (the run stays
-/// resumable: nothing partial is visible).
+/// Turns SIGINT and SIGTERM into Engine::Cancel. A second signal ends the process at once (the run
+/// stays resumable: nothing partial is visible).
 class SignalWatcher {
  public:
   SignalWatcher() {
@@ -119,11 +119,10 @@ int Run(const RunArguments& arguments) {
     std::fprintf(stderr, "keyspace %s in %s, run %lld%s, %d threads, memory limit %s\n",
                  started.keyspace.c_str(), started.data_directory.c_str(),
                  static_cast<long long>(started.run_id),
-                 started.resumed
-                     ? (" (resumed, " + WithThousands(started.batches_kept) +
-                        " committed batches kept)")
-                           .c_str()
-                     : "",
+                 started.resumed ? (" (resumed, " + WithThousands(started.batches_kept) +
+                                    " committed batches kept)")
+                                       .c_str()
+                                 : "",
                  (*engine)->threads(), HumanBytes((*engine)->memory_limit()).c_str());
     display = std::make_unique<ProgressDisplay>([&] { return (*engine)->Snapshot(); },
                                                 isatty(STDERR_FILENO) == 1);

@@ -20,11 +20,11 @@ std::string StatusText(const service::RunSummary& summary) {
 
 std::string SummaryText(const service::RunSummary& summary) {
   using Align = TextTable::Align;
-  TextTable nodes({"node", "status", "batches", "rows in", "filtered", "unmatched", "duplicates",
-                   "untagged", "over limit", "rows out", "time"},
-                  {Align::kLeft, Align::kLeft, Align::kRight, Align::kRight, Align::kRight,
-                   Align::kRight, Align::kRight, Align::kRight, Align::kRight, Align::kRight,
-                   Align::kRight});
+  TextTable nodes(
+      {"node", "status", "batches", "rows in", "filtered", "unmatched", "duplicates", "untagged",
+       "over limit", "rows out", "time"},
+      {Align::kLeft, Align::kLeft, Align::kRight, Align::kRight, Align::kRight, Align::kRight,
+       Align::kRight, Align::kRight, Align::kRight, Align::kRight, Align::kRight});
   int64_t csv_warnings = 0;
   for (const workflow::NodeSnapshot& node : summary.nodes) {
     const node::RowCounts& counts = node.counts;
@@ -92,9 +92,8 @@ std::string SummaryJson(const service::RunSummary& summary) {
                      {"out", node.counts.out},
                      {"csv_warnings", node.counts.csv_warnings}};
     if (!node.error.empty()) {
-      entry["error"] = {{"kind", node.error.kind},
-                        {"class", node.error.error_class},
-                        {"text", node.error.text}};
+      entry["error"] = {
+          {"kind", node.error.kind}, {"class", node.error.error_class}, {"text", node.error.text}};
     }
     json["nodes"].push_back(std::move(entry));
   }

@@ -65,9 +65,7 @@ struct Sixteen {
   uint64_t high;
 };
 
-Status TooManyStringBytes() {
-  return BugError("a batch of strings is larger than 2 GiB");
-}
+Status TooManyStringBytes() { return BugError("a batch of strings is larger than 2 GiB"); }
 
 /// Builds a utf8 array of n strings given by view(i).
 template <typename View>
@@ -173,8 +171,8 @@ Result<Value> CellValue(const arrow::Array& column, int64_t row) {
     case arrow::Type::DOUBLE:
       return Value(reinterpret_cast<const double*>(FixedValues(column, 8))[row]);
     case arrow::Type::BOOL:
-      return Value(arrow::bit_util::GetBit(column.data()->buffers[1]->data(),
-                                           column.offset() + row));
+      return Value(
+          arrow::bit_util::GetBit(column.data()->buffers[1]->data(), column.offset() + row));
     case arrow::Type::DECIMAL64:
     case arrow::Type::DECIMAL128:
       return Value(BigDecimal::FromInt128(DecimalAt(column, row), 2));

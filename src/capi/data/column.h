@@ -16,7 +16,8 @@ namespace capi::data {
 /// The value of one cell (slow; for messages, previews and tests).
 Result<Value> CellValue(const arrow::Array& column, int64_t row);
 
-/// A column of n equal values; `value` must be of the field type. Strings become a dictionary of one.
+/// A column of n equal values; `value` must be of the field type. Strings become a dictionary of
+/// one.
 Result<std::shared_ptr<arrow::Array>> ConstantColumn(FieldType type, const Value& value, int64_t n);
 
 /// Rows `rows[0..n)` of a column, in that order. Layout is kept (a dictionary stays one).
@@ -26,22 +27,22 @@ Result<std::shared_ptr<arrow::Array>> Take(const std::shared_ptr<arrow::Array>& 
 Result<std::shared_ptr<arrow::RecordBatch>> TakeRows(
     const std::shared_ptr<arrow::RecordBatch>& batch, const int32_t* rows, int64_t n);
 
-/// Pieces put one after the other into one column (layouts are unified: plain wins over dictionary, wide
-/// over narrow).
+/// Pieces put one after the other into one column (layouts are unified: plain wins over dictionary,
+/// wide over narrow).
 Result<std::shared_ptr<arrow::Array>> Concatenate(
     const std::vector<std::shared_ptr<arrow::Array>>& pieces);
 
-/// Converts to what tables hold: datetimes to timestamp[ms] (floored), decimals to decimal64 where the
-/// chunk fits; other layouts unchanged.
+/// Converts to what tables hold: datetimes to timestamp[ms] (floored), decimals to decimal64 where
+/// the chunk fits; other layouts unchanged.
 Result<std::shared_ptr<arrow::Array>> ToStored(const std::shared_ptr<arrow::Array>& column);
 
 /// Plain utf8 of a string column (decodes a dictionary).
 Result<std::shared_ptr<arrow::Array>> ToPlainString(const std::shared_ptr<arrow::Array>& column);
 
 /// Builds a batch; fields[i] names columns[i].
-std::shared_ptr<arrow::RecordBatch> MakeBatch(
-    const std::vector<Field>& fields, std::vector<std::shared_ptr<arrow::Array>> columns,
-    int64_t num_rows);
+std::shared_ptr<arrow::RecordBatch> MakeBatch(const std::vector<Field>& fields,
+                                              std::vector<std::shared_ptr<arrow::Array>> columns,
+                                              int64_t num_rows);
 
 /// Random access over a string column of either layout. Does not own the column.
 class StringReader {

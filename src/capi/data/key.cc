@@ -10,8 +10,8 @@
 #include <xxhash.h>
 
 #include "arrow/array/array_base.h"
-#include "arrow/array/util.h"
 #include "arrow/array/data.h"
+#include "arrow/array/util.h"
 #include "arrow/buffer.h"
 #include "arrow/type.h"
 #include "arrow/util/bit_util.h"
@@ -95,8 +95,8 @@ struct ColumnView {
         break;
       }
       default: {
-        const bool sixteen = view.layout == arrow::Type::DECIMAL128 ||
-                             view.layout == arrow::Type::FIXED_SIZE_BINARY;
+        const bool sixteen =
+            view.layout == arrow::Type::DECIMAL128 || view.layout == arrow::Type::FIXED_SIZE_BINARY;
         view.fixed = column.data()->buffers[1]->data() + column.offset() * (sixteen ? 16 : 8);
       }
     }
@@ -390,7 +390,8 @@ Status EncodeSortKeys(const std::vector<KeyComponent>& components,
       const size_t begin = bytes->size();
       AppendCell(view, row, &scratch, bytes);
       if (view.component->descending) {
-        for (size_t i = begin; i < bytes->size(); ++i) (*bytes)[i] = static_cast<char>(~(*bytes)[i]);
+        for (size_t i = begin; i < bytes->size(); ++i)
+          (*bytes)[i] = static_cast<char>(~(*bytes)[i]);
       }
     }
     ends->push_back(static_cast<int64_t>(bytes->size()));

@@ -26,12 +26,12 @@ struct KeyComponent {
   bool operator==(const KeyComponent&) const = default;
 };
 
-/// Stable 64-bit hashes of key columns; equal keys hash equally across layouts (dictionary or plain,
-/// narrow or wide decimals, -0.0 and 0.0, all NaNs alike). Bumped when the function changes.
+/// Stable 64-bit hashes of key columns; equal keys hash equally across layouts (dictionary or
+/// plain, narrow or wide decimals, -0.0 and 0.0, all NaNs alike). Bumped when the function changes.
 constexpr uint32_t kKeyHashVersion = 1;
 
-/// columns[i] belongs to components[i]; all of length num_rows. Appends nothing; fills hashes[0..num_rows).
-/// ignore_case is honoured, descending is not looked at.
+/// columns[i] belongs to components[i]; all of length num_rows. Appends nothing; fills
+/// hashes[0..num_rows). ignore_case is honoured, descending is not looked at.
 Status HashKeys(const std::vector<KeyComponent>& components,
                 const std::vector<std::shared_ptr<arrow::Array>>& columns, int64_t num_rows,
                 uint64_t* hashes);
@@ -50,13 +50,14 @@ class KeyComparator {
   /// equal[i] = Equal(left_rows[i], right_rows[i]).
   virtual void EqualMany(const int64_t* left_rows, const int64_t* right_rows, int64_t n,
                          uint8_t* equal) const = 0;
-  /// Order with descending honoured: <0, 0, >0. NaN sorts after all numbers (before them if descending).
+  /// Order with descending honoured: <0, 0, >0. NaN sorts after all numbers (before them if
+  /// descending).
   virtual int Compare(int64_t left_row, int64_t right_row) const = 0;
 };
 
-/// Encodes each row's key into memcmp-comparable bytes (descending honoured), for sorting. Appends the
-/// bytes of row i to *bytes; ends[i] = bytes->size() after row i (ends are relative to the vector start).
-/// Strings are terminated and escaped so that concatenation keeps the order.
+/// Encodes each row's key into memcmp-comparable bytes (descending honoured), for sorting. Appends
+/// the bytes of row i to *bytes; ends[i] = bytes->size() after row i (ends are relative to the
+/// vector start). Strings are terminated and escaped so that concatenation keeps the order.
 Status EncodeSortKeys(const std::vector<KeyComponent>& components,
                       const std::vector<std::shared_ptr<arrow::Array>>& columns, int64_t num_rows,
                       std::string* bytes, std::vector<int64_t>* ends);

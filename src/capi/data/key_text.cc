@@ -1,5 +1,5 @@
-// The original's key strings (spec/formats.md 8). The engine itself compares typed keys (key.cc); key
-// strings are only for the CQL rows layout.
+// The original's key strings (spec/formats.md 8). The engine itself compares typed keys (key.cc);
+// key strings are only for the CQL rows layout.
 
 #include <utf8proc.h>
 
@@ -86,8 +86,7 @@ std::string WithoutAccents(const std::string& text) {
                    static_cast<utf8proc_ssize_t>(unmarked.size()), &composed,
                    static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
   if (composed_length < 0) return unmarked;
-  std::string result(reinterpret_cast<const char*>(composed),
-                     static_cast<size_t>(composed_length));
+  std::string result(reinterpret_cast<const char*>(composed), static_cast<size_t>(composed_length));
   std::free(composed);
   return result;
 }

@@ -27,8 +27,10 @@ std::optional<FieldType> ParseFieldType(std::string_view name) {
 
 const std::shared_ptr<arrow::DataType>& ArrowTypeOf(FieldType type) {
   static const std::array<std::shared_ptr<arrow::DataType>, 6> kTypes = {
-      arrow::int64(),   arrow::float64(),
-      arrow::utf8(),    arrow::boolean(),
+      arrow::int64(),
+      arrow::float64(),
+      arrow::utf8(),
+      arrow::boolean(),
       arrow::decimal64(kNarrowDecimalPrecision, kDecimalScale),
       arrow::timestamp(arrow::TimeUnit::MILLI, "UTC")};
   return kTypes[static_cast<size_t>(type)];

@@ -3,16 +3,16 @@
 // Field types and how a column of each type is laid out (architecture 5, "decimal2", "datetime").
 //
 // Columns are Arrow arrays WITHOUT nulls (null_count 0; a validity buffer is never looked at):
-//   type      at rest and between nodes                              only between a reader and an expression
-//   int       int64
-//   float     float64
-//   bool      boolean (bit-packed)
-//   string    utf8 (int32 offsets), or dictionary<int32, utf8>
+//   type      at rest and between nodes                              only between a reader and an
+//   expression int       int64 float     float64 bool      boolean (bit-packed) string    utf8
+//   (int32 offsets), or dictionary<int32, utf8>
 //             (bytes: not necessarily valid UTF-8)
 //   decimal2  decimal64(18,2): hundredths in int64; or, when a value of the
 //             chunk has more than 18 digits, decimal128(38,2)
-//   datetime  timestamp[ms, UTC]                                     or fixed_size_binary(16), see WideDatetime,
-//                                                                    when a value has sub-milliseconds or an offset
+//   datetime  timestamp[ms, UTC]                                     or fixed_size_binary(16), see
+//   WideDatetime,
+//                                                                    when a value has
+//                                                                    sub-milliseconds or an offset
 // A record batch holds 1 to kMaxBatchRows rows and less than 2 GiB of string bytes.
 // The zero moment 0001-01-01T00:00:00Z is kept as the ordinary value kZeroMomentMillis.
 
@@ -57,8 +57,8 @@ constexpr int64_t kMaxNarrowDecimal = 999999999999999999;
 
 /// 16-byte in-flight datetime.
 struct WideDatetime {
-  int64_t seconds = 0;  ///< since 1970 UTC, floored
-  int32_t nanos = 0;    ///< 0 .. 999,999,999
+  int64_t seconds = 0;         ///< since 1970 UTC, floored
+  int32_t nanos = 0;           ///< 0 .. 999,999,999
   int32_t offset = kNoOffset;  ///< seconds east of UTC, kNoOffset = UTC
   static constexpr int32_t kNoOffset = INT32_MIN;
 };

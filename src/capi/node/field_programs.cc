@@ -56,8 +56,7 @@ Result<std::unique_ptr<Programs>> Programs::Make(
       programs->prototypes_.push_back(nullptr);
       continue;
     }
-    CAPI_ASSIGN_OR_RETURN(auto evaluator,
-                          expr::Evaluator::Make(expression, inputs, environment));
+    CAPI_ASSIGN_OR_RETURN(auto evaluator, expr::Evaluator::Make(expression, inputs, environment));
     programs->prototypes_.push_back(std::move(evaluator));
   }
   return programs;
@@ -155,8 +154,7 @@ Result<ComputedRows> FieldPrograms::Compute(const Columns& columns, int64_t n,
   ComputedRows rows;
   CAPI_ASSIGN_OR_RETURN(rows.columns, ComputeFields(columns, n, describe));
   rows.num_rows = n;
-  CAPI_ASSIGN_OR_RETURN(rows.all_selected,
-                        ApplyHaving(rows.columns, n, describe, &rows.selected));
+  CAPI_ASSIGN_OR_RETURN(rows.all_selected, ApplyHaving(rows.columns, n, describe, &rows.selected));
   if (!rows.all_selected) {
     const auto kept = static_cast<int64_t>(rows.selected.size());
     rows.filtered = n - kept;
@@ -180,7 +178,8 @@ std::vector<Target> TargetsOf(const script::Node& node) {
   } else {
     for (size_t i = 0; i < node.file_writer->columns.size(); ++i) {
       const script::FileColumn& column = node.file_writer->columns[i];
-      targets.push_back({column.field.name, prefix + "columns[" + std::to_string(i) + "].expression",
+      targets.push_back({column.field.name,
+                         prefix + "columns[" + std::to_string(i) + "].expression",
                          column.expression});
     }
   }

@@ -63,9 +63,9 @@ class Programs {
   using Set = std::vector<std::unique_ptr<expr::Evaluator>>;
 
   /// Null expressions yield null evaluators.
-  static Result<std::unique_ptr<Programs>> Make(const std::vector<script::ExpressionPtr>& expressions,
-                                                const std::vector<expr::Variable>& inputs,
-                                                const expr::Environment& environment);
+  static Result<std::unique_ptr<Programs>> Make(
+      const std::vector<script::ExpressionPtr>& expressions,
+      const std::vector<expr::Variable>& inputs, const expr::Environment& environment);
 
   /// A set for this thread; goes back to the pool when the lease ends.
   class Lease {
@@ -111,14 +111,15 @@ class FieldPrograms {
                                                      std::vector<expr::Variable> inputs,
                                                      const expr::Environment& environment);
 
-  /// columns[i] belongs to inputs()[i]. A target with a null input is not computed (its column stays null).
+  /// columns[i] belongs to inputs()[i]. A target with a null input is not computed (its column
+  /// stays null).
   Result<ComputedRows> Compute(const Columns& columns, int64_t n, const DescribeRow& describe);
 
   /// The targets alone, without having.
   Result<Columns> ComputeFields(const Columns& columns, int64_t n, const DescribeRow& describe);
 
-  /// Applies having alone to computed columns (null where having does not need them); fills `selected`.
-  /// Returns true if all rows passed.
+  /// Applies having alone to computed columns (null where having does not need them); fills
+  /// `selected`. Returns true if all rows passed.
   Result<bool> ApplyHaving(const Columns& computed, int64_t n, const DescribeRow& describe,
                            std::vector<int32_t>* selected);
 

@@ -18,9 +18,9 @@ class FileTableRunner : public NodeRunner {
     const script::Node& node = *setup.node;
     const script::FileReader& reader = *node.file_reader;
     if (reader.format != script::FileFormat::kCsv) {
-      return UserError("unsupported_format",
-                       "Parquet files are validated but cannot be read by this version: node " +
-                           node.name);
+      return UserError(
+          "unsupported_format",
+          "Parquet files are validated but cannot be read by this version: node " + node.name);
     }
     auto runner = std::make_unique<FileTableRunner>();
     runner->schema_ = SchemaOf(node);
@@ -35,11 +35,10 @@ class FileTableRunner : public NodeRunner {
     runner->options_.header_line = reader.header_line;
     runner->options_.first_data_line = reader.first_data_line;
     runner->options_.strict = setup.strict;
-    CAPI_ASSIGN_OR_RETURN(
-        runner->programs_,
-        FieldPrograms::Make(TargetsOf(node), node.table_writer->having,
-                            "nodes." + node.name + ".w.having", VariablesOf("r", names),
-                            setup.environment));
+    CAPI_ASSIGN_OR_RETURN(runner->programs_,
+                          FieldPrograms::Make(TargetsOf(node), node.table_writer->having,
+                                              "nodes." + node.name + ".w.having",
+                                              VariablesOf("r", names), setup.environment));
     runner->setup_ = std::move(setup);
     return std::unique_ptr<NodeRunner>(std::move(runner));
   }
@@ -47,8 +46,7 @@ class FileTableRunner : public NodeRunner {
   Result<BatchResult> RunBatch(const exec::Context& context, const BatchTask& task) override {
     const auto index = static_cast<size_t>(task.batch_index);
     const std::string& url = setup_.node->file_reader->urls[index];
-    CAPI_ASSIGN_OR_RETURN(auto file,
-                          files::OpenInput(setup_.env, url, &setup_.inputs[index]));
+    CAPI_ASSIGN_OR_RETURN(auto file, files::OpenInput(setup_.env, url, &setup_.inputs[index]));
     file->AdviseSequential(true);
     CAPI_ASSIGN_OR_RETURN(auto output,
                           TableOutput::Open(context, setup_, schema_, task.batch_index, {}));
@@ -75,11 +73,10 @@ class FileTableRunner : public NodeRunner {
   Result<EncodedBlock> Transform(const TableOutput& output, const std::string& url,
                                  const formats::CsvBatch& batch) {
     const int64_t n = batch.batch->num_rows();
-    CAPI_ASSIGN_OR_RETURN(
-        ComputedRows rows,
-        programs_->Compute(batch.batch->columns(), n, [&](int64_t row) {
-          return url + ":" + std::to_string(batch.LineOf(row));
-        }));
+    CAPI_ASSIGN_OR_RETURN(ComputedRows rows,
+                          programs_->Compute(batch.batch->columns(), n, [&](int64_t row) {
+                            return url + ":" + std::to_string(batch.LineOf(row));
+                          }));
     EncodedBlock block;
     block.counts.in = n;
     block.counts.filtered = rows.filtered;

@@ -1,8 +1,8 @@
 // table_lookup_table: inner and left joins, grouped or not (spec/script.md 9, engine.md 8.3).
 //
-// A morsel of left rows is matched in slices, so that a key with many matches does not blow up memory. Output
-// rows come by left row, then by right row id (architecture P2). Bare r.x and l.x fields are stored as
-// references to the rows of the joined tables.
+// A morsel of left rows is matched in slices, so that a key with many matches does not blow up
+// memory. Output rows come by left row, then by right row id (architecture P2). Bare r.x and l.x
+// fields are stored as references to the rows of the joined tables.
 
 #include <algorithm>
 #include <numeric>
@@ -39,9 +39,8 @@ class LookupRunner : public NodeRunner {
   }
 
   Result<BatchResult> RunBatch(const exec::Context& context, const BatchTask& task) override {
-    CAPI_ASSIGN_OR_RETURN(auto output,
-                          TableOutput::Open(context, setup_, schema_, task.batch_index,
-                                            plan_->ReferenceGroups()));
+    CAPI_ASSIGN_OR_RETURN(auto output, TableOutput::Open(context, setup_, schema_, task.batch_index,
+                                                         plan_->ReferenceGroups()));
     CAPI_ASSIGN_OR_RETURN(std::unique_ptr<MatchSource> matches,
                           MatchSource::Open(context, setup_, *plan_, task.batch_index));
     CAPI_RETURN_NOT_OK((exec::OrderedPipeline<LeftMorsel, EncodedBlock>(

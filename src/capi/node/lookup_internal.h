@@ -1,6 +1,7 @@
 #pragma once
 
-// Parts of the lookup node: matching (MatchSource) and making output rows from matches (LookupPlan).
+// Parts of the lookup node: matching (MatchSource) and making output rows from matches
+// (LookupPlan).
 
 #include <cstdint>
 #include <memory>
@@ -82,7 +83,7 @@ class LookupPlan {
   std::vector<data::Value> defaults_;
   /// Inputs of the field programs: left fields, then right fields.
   std::vector<expr::Variable> inputs_;
-  std::vector<int> left_fields_;   ///< table fields read from the left: inputs, then join fields
+  std::vector<int> left_fields_;  ///< table fields read from the left: inputs, then join fields
   size_t num_left_inputs_ = 0;
   std::vector<int> right_fields_;
   ReferencePlan left_references_;
@@ -91,14 +92,14 @@ class LookupPlan {
   std::vector<bool> uses_right_;    ///< per target
   /// Fields that are not references (null evaluators elsewhere and for aggregates).
   std::unique_ptr<Programs> programs_;
-  std::unique_ptr<Programs> filter_;  ///< inputs: l.<right fields>
+  std::unique_ptr<Programs> filter_;                            ///< inputs: l.<right fields>
   std::vector<std::unique_ptr<expr::Aggregator>> aggregators_;  ///< per target, null = none
-  std::unique_ptr<FieldPrograms> having_;  ///< having only
-  std::vector<bool> having_needs_;         ///< per target
+  std::unique_ptr<FieldPrograms> having_;                       ///< having only
+  std::vector<bool> having_needs_;                              ///< per target
 };
 
-/// Finds the matches of left rows: directly through the index, or partitioned by key hash when the right side
-/// does not fit the memory budget.
+/// Finds the matches of left rows: directly through the index, or partitioned by key hash when the
+/// right side does not fit the memory budget.
 class MatchSource {
  public:
   static Result<std::unique_ptr<MatchSource>> Open(const exec::Context& context,

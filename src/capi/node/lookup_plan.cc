@@ -16,8 +16,8 @@ void AppendAll(std::vector<T>* to, const std::vector<T>& from) {
   to->insert(to->end(), from.begin(), from.end());
 }
 
-/// Values for matched rows, `missing` for the others: row i of the result is values[positions[i]], or missing
-/// where positions[i] is -1.
+/// Values for matched rows, `missing` for the others: row i of the result is values[positions[i]],
+/// or missing where positions[i] is -1.
 Result<std::shared_ptr<arrow::Array>> WithMissing(const std::shared_ptr<arrow::Array>& values,
                                                   data::FieldType type, const data::Value& missing,
                                                   std::vector<int32_t> positions) {
@@ -121,7 +121,8 @@ Result<std::unique_ptr<LookupPlan>> LookupPlan::Make(const NodeSetup& setup) {
 
 std::vector<store::TableWriter::ReferenceGroup> LookupPlan::ReferenceGroups() const {
   std::vector<store::TableWriter::ReferenceGroup> groups;
-  const auto add = [&](const ReferencePlan& plan, const std::shared_ptr<const store::Table>& table) {
+  const auto add = [&](const ReferencePlan& plan,
+                       const std::shared_ptr<const store::Table>& table) {
     if (plan.empty()) return;
     store::TableWriter::ReferenceGroup group;
     group.source = table;
@@ -200,15 +201,15 @@ Status LookupPlan::DescribeError(const FirstError& first, const std::string& row
 Status LookupPlan::Emit(const TableOutput& output, OutputRows rows, EncodedBlock* block) const {
   std::vector<int32_t> selected;
   if (having_ != nullptr) {
-    CAPI_ASSIGN_OR_RETURN(
-        const bool all,
-        having_->ApplyHaving(rows.columns, rows.num_rows,
-                             [&](int64_t row) {
-                               return "row joined from " +
-                                      DescribeTableRow(*left_,
-                                                       rows.left_ids[static_cast<size_t>(row)]);
-                             },
-                             &selected));
+    CAPI_ASSIGN_OR_RETURN(const bool all, having_->ApplyHaving(
+                                              rows.columns, rows.num_rows,
+                                              [&](int64_t row) {
+                                                return "row joined from " +
+                                                       DescribeTableRow(
+                                                           *left_,
+                                                           rows.left_ids[static_cast<size_t>(row)]);
+                                              },
+                                              &selected));
     if (!all) {
       const auto kept = static_cast<int64_t>(selected.size());
       block->counts.filtered += rows.num_rows - kept;
@@ -223,8 +224,7 @@ Status LookupPlan::Emit(const TableOutput& output, OutputRows rows, EncodedBlock
       if (!rows.right_ids.empty()) rows.right_ids.resize(selected.size());
       for (size_t i = 0; i < rows.columns.size(); ++i) {
         if (rows.columns[i] == nullptr || is_reference_[i]) continue;
-        CAPI_ASSIGN_OR_RETURN(rows.columns[i],
-                              data::Take(rows.columns[i], selected.data(), kept));
+        CAPI_ASSIGN_OR_RETURN(rows.columns[i], data::Take(rows.columns[i], selected.data(), kept));
       }
     }
   }
@@ -236,8 +236,8 @@ Status LookupPlan::Emit(const TableOutput& output, OutputRows rows, EncodedBlock
   std::vector<std::vector<RowId>> references;
   if (!left_references_.empty()) references.push_back(std::move(rows.left_ids));
   if (!right_references_.empty()) references.push_back(std::move(rows.right_ids));
-  CAPI_ASSIGN_OR_RETURN(auto encoded, output.Encode(std::move(rows.columns), rows.num_rows,
-                                                    std::move(references)));
+  CAPI_ASSIGN_OR_RETURN(
+      auto encoded, output.Encode(std::move(rows.columns), rows.num_rows, std::move(references)));
   block->pieces.push_back(std::move(encoded));
   return Status::OK();
 }
@@ -273,21 +273,18 @@ Result<LookupPlan::OutputRows> LookupPlan::PairRows(const LeftRows& left, const 
   Columns matched_columns(inputs_.size());  // for expressions with l.*
   for (size_t i = 0; i < inputs_.size(); ++i) {
     if (i < num_left_inputs_) {
-      CAPI_ASSIGN_OR_RETURN(all_columns[i],
-                            data::Take(left.columns[i], left_rows.data(),
-                                       static_cast<int64_t>(left_rows.size())));
+      CAPI_ASSIGN_OR_RETURN(all_columns[i], data::Take(left.columns[i], left_rows.data(),
+                                                       static_cast<int64_t>(left_rows.size())));
       if (all_matched) {
         matched_columns[i] = all_columns[i];
       } else {
-        CAPI_ASSIGN_OR_RETURN(
-            matched_columns[i],
-            data::Take(left.columns[i], matched.data(), static_cast<int64_t>(matched.size())));
+        CAPI_ASSIGN_OR_RETURN(matched_columns[i], data::Take(left.columns[i], matched.data(),
+                                                             static_cast<int64_t>(matched.size())));
       }
     } else {
-      CAPI_ASSIGN_OR_RETURN(
-          matched_columns[i],
-          data::Take(matches.right_columns[i - num_left_inputs_], pairs.data(),
-                     static_cast<int64_t>(pairs.size())));
+      CAPI_ASSIGN_OR_RETURN(matched_columns[i],
+                            data::Take(matches.right_columns[i - num_left_inputs_], pairs.data(),
+                                       static_cast<int64_t>(pairs.size())));
     }
   }
 
@@ -311,9 +308,9 @@ Result<LookupPlan::OutputRows> LookupPlan::PairRows(const LeftRows& left, const 
       }
       rows.columns[i] = std::move(outcome.values);
       if (with_right && !all_matched) {
-        CAPI_ASSIGN_OR_RETURN(rows.columns[i],
-                              WithMissing(rows.columns[i], targets_[i].expression->type(),
-                                          defaults_[i], position));
+        CAPI_ASSIGN_OR_RETURN(
+            rows.columns[i],
+            WithMissing(rows.columns[i], targets_[i].expression->type(), defaults_[i], position));
       }
     }
   }
@@ -329,13 +326,13 @@ Result<LookupPlan::OutputRows> LookupPlan::PairRows(const LeftRows& left, const 
       if (all_columns[i] != nullptr) {
         values[i] = all_columns[i];
       } else if (position[row] >= 0) {
-        CAPI_ASSIGN_OR_RETURN(values[i],
-                              WithMissing(matched_columns[i],
-                                          right_->schema()
-                                              .fields[static_cast<size_t>(
-                                                  right_fields_[i - num_left_inputs_])]
-                                              .type,
-                                          data::Value(), position));
+        CAPI_ASSIGN_OR_RETURN(
+            values[i],
+            WithMissing(matched_columns[i],
+                        right_->schema()
+                            .fields[static_cast<size_t>(right_fields_[i - num_left_inputs_])]
+                            .type,
+                        data::Value(), position));
       }
     }
     return DescribeError(first, row_text, values);
@@ -410,7 +407,8 @@ Status LookupPlan::JoinGrouped(const TableOutput& output, const LeftRows& left,
   OutputRows rows;
   rows.num_rows = static_cast<int64_t>(output_left.size());
   rows.columns.resize(targets_.size());
-  for (const int32_t row : output_left) rows.left_ids.push_back(left.row_ids[static_cast<size_t>(row)]);
+  for (const int32_t row : output_left)
+    rows.left_ids.push_back(left.row_ids[static_cast<size_t>(row)]);
 
   FirstError first;
   Columns error_columns;
@@ -437,9 +435,9 @@ Status LookupPlan::JoinGrouped(const TableOutput& output, const LeftRows& left,
       for (size_t c = 0; c < inputs_.size(); ++c) {
         if (!std::binary_search(used.begin(), used.end(), inputs_[c])) continue;
         if (c < num_left_inputs_) {
-          CAPI_ASSIGN_OR_RETURN(columns[c], data::Take(left.columns[c],
-                                                       matches.left_rows.data() + begin,
-                                                       static_cast<int64_t>(n)));
+          CAPI_ASSIGN_OR_RETURN(columns[c],
+                                data::Take(left.columns[c], matches.left_rows.data() + begin,
+                                           static_cast<int64_t>(n)));
         } else {
           columns[c] = matches.right_columns[c - num_left_inputs_]->Slice(
               static_cast<int64_t>(begin), static_cast<int64_t>(n));
@@ -456,9 +454,9 @@ Status LookupPlan::JoinGrouped(const TableOutput& output, const LeftRows& left,
     if (failed) continue;
     CAPI_ASSIGN_OR_RETURN(rows.columns[i], aggregator->Finish());
     if (group_left.size() != output_left.size()) {
-      CAPI_ASSIGN_OR_RETURN(rows.columns[i],
-                            WithMissing(rows.columns[i], targets_[i].expression->type(),
-                                        defaults_[i], output_group));
+      CAPI_ASSIGN_OR_RETURN(
+          rows.columns[i],
+          WithMissing(rows.columns[i], targets_[i].expression->type(), defaults_[i], output_group));
     }
   }
 
@@ -467,16 +465,15 @@ Status LookupPlan::JoinGrouped(const TableOutput& output, const LeftRows& left,
   Columns output_columns(inputs_.size());
   for (size_t c = 0; c < inputs_.size(); ++c) {
     if (c < num_left_inputs_) {
-      CAPI_ASSIGN_OR_RETURN(group_columns[c],
-                            data::Take(left.columns[c], group_left.data(),
-                                       static_cast<int64_t>(group_left.size())));
+      CAPI_ASSIGN_OR_RETURN(group_columns[c], data::Take(left.columns[c], group_left.data(),
+                                                         static_cast<int64_t>(group_left.size())));
       CAPI_ASSIGN_OR_RETURN(output_columns[c],
                             data::Take(left.columns[c], output_left.data(), rows.num_rows));
     } else {
-      CAPI_ASSIGN_OR_RETURN(group_columns[c],
-                            data::Take(matches.right_columns[c - num_left_inputs_],
-                                       group_last_pair.data(),
-                                       static_cast<int64_t>(group_last_pair.size())));
+      CAPI_ASSIGN_OR_RETURN(
+          group_columns[c],
+          data::Take(matches.right_columns[c - num_left_inputs_], group_last_pair.data(),
+                     static_cast<int64_t>(group_last_pair.size())));
     }
   }
   {

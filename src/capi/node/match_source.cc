@@ -40,8 +40,7 @@ Result<std::unique_ptr<MatchSource>> MatchSource::Open(const exec::Context& cont
                                                        const NodeSetup& setup,
                                                        const LookupPlan& plan,
                                                        int64_t batch_index) {
-  return std::unique_ptr<MatchSource>(
-      std::make_unique<IndexMatchSource>(setup, plan, batch_index));
+  return std::unique_ptr<MatchSource>(std::make_unique<IndexMatchSource>(setup, plan, batch_index));
 }
 
 }  // namespace capi::node

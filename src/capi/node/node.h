@@ -1,7 +1,7 @@
 #pragma once
 
-// Node processors: what one batch of each node type does (spec/script.md 9-12, spec/engine.md 8). They know
-// neither state nor queue: they read frozen tables or files and return what they wrote.
+// Node processors: what one batch of each node type does (spec/script.md 9-12, spec/engine.md 8).
+// They know neither state nor queue: they read frozen tables or files and return what they wrote.
 
 #include <cstdint>
 #include <functional>
@@ -66,7 +66,8 @@ struct NodeSetup {
 struct BatchTask {
   int64_t batch_index = 0;
   int64_t attempt = 0;
-  /// Called before an output file is created, so that the caller can record the temp path. May be null.
+  /// Called before an output file is created, so that the caller can record the temp path. May be
+  /// null.
   std::function<Status(const files::SinkPlan&)> before_create;
 };
 

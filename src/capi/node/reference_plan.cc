@@ -15,8 +15,8 @@ Result<ReferencePlan> PlanReferences(const std::vector<Target>& targets, const s
     if (field < 0) return BugError("table " + source.id().name + " has no field " + variable->name);
     plan.fields.push_back(static_cast<int>(i));
     plan.source_fields.push_back(field);
-    has_string |= source.schema().fields[static_cast<size_t>(field)].type ==
-                  data::FieldType::kString;
+    has_string |=
+        source.schema().fields[static_cast<size_t>(field)].type == data::FieldType::kString;
   }
   if (!has_string && plan.fields.size() < 2) return ReferencePlan{};
   return plan;

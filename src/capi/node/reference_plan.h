@@ -19,8 +19,8 @@ struct ReferencePlan {
   bool empty() const { return fields.empty(); }
 };
 
-/// Collects the bare fields of `alias`. Empty when storing a row id would not be smaller than the values: a
-/// single fixed-width field.
+/// Collects the bare fields of `alias`. Empty when storing a row id would not be smaller than the
+/// values: a single fixed-width field.
 Result<ReferencePlan> PlanReferences(const std::vector<Target>& targets, const std::string& alias,
                                      const store::Table& source);
 

@@ -52,11 +52,10 @@ class Plan : public SortPlan {
       });
     });
     CAPI_ASSIGN_OR_RETURN(plan->fields_, FieldsOf(*setup.reader, names));
-    CAPI_ASSIGN_OR_RETURN(
-        plan->programs_,
-        FieldPrograms::Make(std::move(targets), writer.having,
-                            "nodes." + setup.node->name + ".w.having", VariablesOf("r", names),
-                            setup.environment));
+    CAPI_ASSIGN_OR_RETURN(plan->programs_,
+                          FieldPrograms::Make(std::move(targets), writer.having,
+                                              "nodes." + setup.node->name + ".w.having",
+                                              VariablesOf("r", names), setup.environment));
     return std::unique_ptr<SortPlan>(std::move(plan));
   }
 
@@ -95,7 +94,8 @@ Result<std::unique_ptr<SortPlan>> SortPlan::Make(const NodeSetup& setup) {
 }
 
 int64_t BytesPerSortedRow(const std::vector<SortComponent>& components) {
-  // Key value and packed word of each component, row id, row number, and the other half of a radix pass.
+  // Key value and packed word of each component, row id, row number, and the other half of a radix
+  // pass.
   return static_cast<int64_t>(components.size()) * 24 + 40;
 }
 
@@ -113,10 +113,9 @@ Result<SortMorsel> SortInputs::Read(const exec::Context& context,
       needed[i] = false;
       for (size_t c = 0; c < components->size(); ++c) {
         if ((*components)[c].reference) continue;
-        const auto& used =
-            programs->targets()[(*components)[c].target].expression->variables();
-        needed[i] = needed[i] || std::find(used.begin(), used.end(), programs->inputs()[i]) !=
-                                     used.end();
+        const auto& used = programs->targets()[(*components)[c].target].expression->variables();
+        needed[i] =
+            needed[i] || std::find(used.begin(), used.end(), programs->inputs()[i]) != used.end();
       }
     }
   }
@@ -132,9 +131,7 @@ Result<SortMorsel> SortInputs::Read(const exec::Context& context,
   const auto describe = [&](int64_t row) {
     return DescribeTableRow(table, scan.row_ids[static_cast<size_t>(row)]);
   };
-  CAPI_ASSIGN_OR_RETURN(
-      ComputedRows rows,
-      programs->Compute(columns, scan.num_rows, describe));
+  CAPI_ASSIGN_OR_RETURN(ComputedRows rows, programs->Compute(columns, scan.num_rows, describe));
   result.counts.in = scan.num_rows;
   result.counts.filtered = rows.filtered;
   for (size_t c = 0; c < components->size(); ++c) {

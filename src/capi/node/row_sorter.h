@@ -1,7 +1,7 @@
 #pragma once
 
-// Order of rows for `top` (spec/script.md 10): compact sort keys over row ids. Values are not kept; they are
-// gathered again block by block when the sorted rows are written.
+// Order of rows for `top` (spec/script.md 10): compact sort keys over row ids. Values are not kept;
+// they are gathered again block by block when the sorted rows are written.
 
 #include <cstdint>
 #include <memory>
@@ -30,8 +30,8 @@ class SortPlan {
  public:
   static Result<std::unique_ptr<SortPlan>> Make(const NodeSetup& setup);
   virtual ~SortPlan() = default;
-  /// Scans the batch's rows, computes the order columns, applies having, sorts; equal keys keep row-id order.
-  /// Sorted runs are spilled when the memory budget is short.
+  /// Scans the batch's rows, computes the order columns, applies having, sorts; equal keys keep
+  /// row-id order. Sorted runs are spilled when the memory budget is short.
   virtual Result<std::unique_ptr<SortedRows>> Sort(const exec::Context& context,
                                                    int64_t batch_index) const = 0;
 };

@@ -15,8 +15,8 @@ namespace capi::node {
 struct SortComponent {
   data::KeyComponent key;
   size_t target = 0;  ///< position among the plan's targets
-  /// Set if the value is a bare field stored as a reference: source rows are ranked once and row ids of the
-  /// source stand for the strings.
+  /// Set if the value is a bare field stored as a reference: source rows are ranked once and row
+  /// ids of the source stand for the strings.
   std::optional<store::Table::Reference> reference;
 };
 
@@ -49,8 +49,8 @@ Result<std::unique_ptr<SortedRows>> SortWithSpilling(const exec::Context& contex
 /// Bytes per row that SortInMemory needs.
 int64_t BytesPerSortedRow(const std::vector<SortComponent>& components);
 
-/// Sorts `order` (row numbers) by keys[row], stable, by least significant digit first radix passes over the
-/// bits that differ. `scratch` is resized.
+/// Sorts `order` (row numbers) by keys[row], stable, by least significant digit first radix passes
+/// over the bits that differ. `scratch` is resized.
 void RadixSortByKey(std::vector<uint64_t>* keys, std::vector<uint32_t>* order);
 
 }  // namespace capi::node

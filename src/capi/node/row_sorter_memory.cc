@@ -1,5 +1,5 @@
-// In-memory sort: each component becomes an ordered integer, consecutive ones are packed into one word, the first
-// word is radix-sorted and ties are settled by the rest.
+// In-memory sort: each component becomes an ordered integer, consecutive ones are packed into one
+// word, the first word is radix-sorted and ties are settled by the rest.
 
 #include <algorithm>
 #include <bit>
@@ -71,8 +71,7 @@ class SourceRanks {
     texts.reserve(static_cast<size_t>(source.num_rows()) + 1);
     rows.reserve(static_cast<size_t>(source.num_rows()));
     for (const auto& scan : scans) {
-      CAPI_ASSIGN_OR_RETURN(data::StringReader strings,
-                            data::StringReader::Make(*scan.columns[0]));
+      CAPI_ASSIGN_OR_RETURN(data::StringReader strings, data::StringReader::Make(*scan.columns[0]));
       for (int64_t i = 0; i < scan.num_rows; ++i) texts.push_back(strings[i]);
       rows.insert(rows.end(), scan.row_ids.begin(), scan.row_ids.end());
     }
@@ -112,7 +111,8 @@ class SourceRanks {
       const auto ordinal = static_cast<size_t>(data::OrdinalOf(row));
       if (ranks.of_batch_.size() <= batch) ranks.of_batch_.resize(batch + 1);
       std::vector<uint32_t>& of_ordinal = ranks.of_batch_[batch];
-      if (of_ordinal.size() <= ordinal) of_ordinal.resize(std::max(ordinal + 1, of_ordinal.size() * 2));
+      if (of_ordinal.size() <= ordinal)
+        of_ordinal.resize(std::max(ordinal + 1, of_ordinal.size() * 2));
       of_ordinal[ordinal] = rank;
     }
     return ranks;
@@ -183,8 +183,8 @@ Status AppendWords(const data::KeyComponent& key, const arrow::Array& column, Wo
           values.push_back(*flag ? 1 : 0);
         } else {
           words->exact = false;
-          values.push_back(
-              static_cast<uint64_t>(std::get<data::Instant>(value).ToMillisFloor()) ^ kSignBit);
+          values.push_back(static_cast<uint64_t>(std::get<data::Instant>(value).ToMillisFloor()) ^
+                           kSignBit);
         }
       }
       return Status::OK();

@@ -1,5 +1,6 @@
-// External sort: runs of (encoded key, row id) are sorted in memory, written to spill files and merged. Runs are
-// in row-id order among themselves, so that taking the smaller run on equal keys keeps the order stable.
+// External sort: runs of (encoded key, row id) are sorted in memory, written to spill files and
+// merged. Runs are in row-id order among themselves, so that taking the smaller run on equal keys
+// keeps the order stable.
 
 #include <algorithm>
 #include <cstring>
@@ -89,8 +90,7 @@ class MergedRuns : public SortedRows {
   struct Later {
     const MergedRuns* merge;
     bool operator()(size_t a, size_t b) const {
-      const int order =
-          merge->readers_[a].record().key.compare(merge->readers_[b].record().key);
+      const int order = merge->readers_[a].record().key.compare(merge->readers_[b].record().key);
       return order != 0 ? order > 0 : a > b;
     }
   };
@@ -191,8 +191,7 @@ class RunWriter {
 }  // namespace
 
 Result<std::unique_ptr<SortedRows>> SortWithSpilling(const exec::Context& context,
-                                                     const SortInputs& inputs,
-                                                     TableSource source) {
+                                                     const SortInputs& inputs, TableSource source) {
   std::vector<data::KeyComponent> keys;
   for (const SortComponent& component : *inputs.components) keys.push_back(component.key);
   RunWriter writer(context, inputs.limit);

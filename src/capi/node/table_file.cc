@@ -1,4 +1,5 @@
-// table_file: one file per batch, in row-id order or sorted by `top` (spec/script.md 10, formats.md 3, 7).
+// table_file: one file per batch, in row-id order or sorted by `top` (spec/script.md 10, formats.md
+// 3, 7).
 
 #include <algorithm>
 #include <utility>
@@ -31,9 +32,9 @@ class TableFileRunner : public NodeRunner {
     const script::Node& node = *setup.node;
     const script::FileWriter& writer = *node.file_writer;
     if (writer.format != script::FileFormat::kCsv) {
-      return UserError("unsupported_format",
-                       "Parquet files are validated but cannot be written by this version: node " +
-                           node.name);
+      return UserError(
+          "unsupported_format",
+          "Parquet files are validated but cannot be written by this version: node " + node.name);
     }
     auto runner = std::make_unique<TableFileRunner>();
     const std::vector<std::string>& names = node.table_reader->used_fields;
@@ -92,8 +93,7 @@ class TableFileRunner : public NodeRunner {
         [&](const store::Table::Morsel& morsel) -> Result<TextBlock> {
           CAPI_ASSIGN_OR_RETURN(auto scan, setup_.reader->Read(morsel, fields_));
           CAPI_ASSIGN_OR_RETURN(
-              ComputedRows rows,
-              programs_->Compute(scan.columns, scan.num_rows, [&](int64_t row) {
+              ComputedRows rows, programs_->Compute(scan.columns, scan.num_rows, [&](int64_t row) {
                 return DescribeTableRow(*setup_.reader, scan.row_ids[static_cast<size_t>(row)]);
               }));
           TextBlock block;
@@ -107,7 +107,8 @@ class TableFileRunner : public NodeRunner {
         emit);
   }
 
-  /// Sorts row ids first, then gathers, computes and formats blocks of the sorted rows with all threads.
+  /// Sorts row ids first, then gathers, computes and formats blocks of the sorted rows with all
+  /// threads.
   Status WriteSorted(const exec::Context& context, int64_t batch_index,
                      const std::function<Status(TextBlock)>& emit) {
     CAPI_ASSIGN_OR_RETURN(std::unique_ptr<SortedRows> sorted,
@@ -129,10 +130,9 @@ class TableFileRunner : public NodeRunner {
       inputs.push_back(std::move(column));
     }
     // Having was applied while sorting: only the fields are computed here.
-    CAPI_ASSIGN_OR_RETURN(Columns columns,
-                          programs_->ComputeFields(inputs, n, [&](int64_t row) {
-                            return DescribeTableRow(*setup_.reader, rows[static_cast<size_t>(row)]);
-                          }));
+    CAPI_ASSIGN_OR_RETURN(Columns columns, programs_->ComputeFields(inputs, n, [&](int64_t row) {
+      return DescribeTableRow(*setup_.reader, rows[static_cast<size_t>(row)]);
+    }));
     TextBlock block;
     block.counts.out = n;
     CAPI_RETURN_NOT_OK(formatter_->AppendRows(columns, n, &block.text));

@@ -13,15 +13,14 @@ Result<std::unique_ptr<TableOutput>> TableOutput::Open(
     int64_t batch_index, std::vector<store::TableWriter::ReferenceGroup> groups) {
   auto output = std::make_unique<TableOutput>();
   output->context_ = context;
-  CAPI_ASSIGN_OR_RETURN(
-      output->writer_, setup.tables->NewWriter(context, {setup.run_id, schema.name}, schema,
-                                               batch_index, std::move(groups)));
+  CAPI_ASSIGN_OR_RETURN(output->writer_,
+                        setup.tables->NewWriter(context, {setup.run_id, schema.name}, schema,
+                                                batch_index, std::move(groups)));
   return output;
 }
 
 Result<std::shared_ptr<store::TableWriter::Encoded>> TableOutput::Encode(
-    Columns columns, int64_t num_rows,
-    std::vector<std::vector<data::RowId>> reference_rows) const {
+    Columns columns, int64_t num_rows, std::vector<std::vector<data::RowId>> reference_rows) const {
   store::TableWriter::Batch batch;
   batch.num_rows = num_rows;
   for (auto& column : columns) {

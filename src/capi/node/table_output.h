@@ -1,7 +1,7 @@
 #pragma once
 
-// Puts blocks into a table writer: the encoding runs in the parallel step of an ordered pipeline, the append
-// in its ordered step.
+// Puts blocks into a table writer: the encoding runs in the parallel step of an ordered pipeline,
+// the append in its ordered step.
 
 #include <memory>
 #include <utility>

@@ -13,7 +13,8 @@
 
 namespace capi::node {
 
-/// The rows of batch `index` of `num_batches`, in row-id order. next() is called by one thread at a time.
+/// The rows of batch `index` of `num_batches`, in row-id order. next() is called by one thread at a
+/// time.
 class TableSource {
  public:
   TableSource(const store::Table& table, int64_t index, int64_t num_batches);

@@ -1,5 +1,5 @@
-// table_table and distinct_table (spec/engine.md 8.2, 8.4). Distinct differs only in the schema: the store
-// drops later rows of a key inside the attempt and across batches.
+// table_table and distinct_table (spec/engine.md 8.2, 8.4). Distinct differs only in the schema:
+// the store drops later rows of a key inside the attempt and across batches.
 
 #include <utility>
 
@@ -18,8 +18,7 @@ class TableTableRunner : public NodeRunner {
     auto runner = std::make_unique<TableTableRunner>();
     const script::Node& node = *setup.node;
     runner->schema_ = SchemaOf(node);
-    CAPI_ASSIGN_OR_RETURN(runner->fields_,
-                          FieldsOf(*setup.reader, node.table_reader->used_fields));
+    CAPI_ASSIGN_OR_RETURN(runner->fields_, FieldsOf(*setup.reader, node.table_reader->used_fields));
     CAPI_ASSIGN_OR_RETURN(
         runner->programs_,
         FieldPrograms::Make(TargetsOf(node), node.table_writer->having,
@@ -45,11 +44,10 @@ class TableTableRunner : public NodeRunner {
   Result<EncodedBlock> Transform(const exec::Context& context, const TableOutput& output,
                                  const store::Table::Morsel& morsel) {
     CAPI_ASSIGN_OR_RETURN(auto scan, setup_.reader->Read(morsel, fields_));
-    CAPI_ASSIGN_OR_RETURN(ComputedRows rows,
-                          programs_->Compute(scan.columns, scan.num_rows, [&](int64_t row) {
-                            return DescribeTableRow(*setup_.reader,
-                                                    scan.row_ids[static_cast<size_t>(row)]);
-                          }));
+    CAPI_ASSIGN_OR_RETURN(
+        ComputedRows rows, programs_->Compute(scan.columns, scan.num_rows, [&](int64_t row) {
+          return DescribeTableRow(*setup_.reader, scan.row_ids[static_cast<size_t>(row)]);
+        }));
     EncodedBlock block;
     block.counts.in = scan.num_rows;
     block.counts.filtered = rows.filtered;

@@ -1,4 +1,5 @@
-// tag_and_denormalize: one output row per input row and true tag, tags in script order (spec/script.md 12.1).
+// tag_and_denormalize: one output row per input row and true tag, tags in script order
+// (spec/script.md 12.1).
 
 #include <algorithm>
 #include <utility>
@@ -69,15 +70,16 @@ class TagRunner : public NodeRunner {
     }
     if (!first.ok()) {
       const script::Tag& tag = processor.tags[first.target()];
-      return DescribeEvaluationError(
-          first.error(), *tag.criterion,
-          "nodes." + setup_.node->name + ".p.tag_criteria." + tag.name, describe(first.row()),
-          criteria_->inputs(), scan.columns, first.row());
+      return DescribeEvaluationError(first.error(), *tag.criterion,
+                                     "nodes." + setup_.node->name + ".p.tag_criteria." + tag.name,
+                                     describe(first.row()), criteria_->inputs(), scan.columns,
+                                     first.row());
     }
 
     EncodedBlock block;
     block.counts.in = scan.num_rows;
-    // (row, tag) pairs by row, then by tag: every tag's list ascends, so a merge over cursors does it.
+    // (row, tag) pairs by row, then by tag: every tag's list ascends, so a merge over cursors does
+    // it.
     std::vector<int32_t> rows;
     std::vector<int32_t> tags;
     std::vector<size_t> cursor(num_tags, 0);
@@ -103,10 +105,9 @@ class TagRunner : public NodeRunner {
       }
       CAPI_ASSIGN_OR_RETURN(auto tag_column, data::Take(tag_names, tags.data() + begin, n));
       columns.push_back(std::move(tag_column));
-      CAPI_ASSIGN_OR_RETURN(
-          ComputedRows computed, programs_->Compute(columns, n, [&](int64_t row) {
-            return describe(rows[begin + static_cast<size_t>(row)]);
-          }));
+      CAPI_ASSIGN_OR_RETURN(ComputedRows computed, programs_->Compute(columns, n, [&](int64_t row) {
+        return describe(rows[begin + static_cast<size_t>(row)]);
+      }));
       block.counts.filtered += computed.filtered;
       block.counts.out += computed.num_rows;
       CAPI_ASSIGN_OR_RETURN(auto encoded,

@@ -30,8 +30,7 @@ int64_t DefaultMemoryLimit() {
   const int64_t pages = sysconf(_SC_PHYS_PAGES);
   const int64_t page_size = sysconf(_SC_PAGESIZE);
   if (pages <= 0 || page_size <= 0) return 0;
-  return static_cast<int64_t>(kShare * static_cast<double>(pages) *
-                              static_cast<double>(page_size));
+  return static_cast<int64_t>(kShare * static_cast<double>(pages) * static_cast<double>(page_size));
 }
 
 class EngineImpl final : public Engine {
@@ -44,9 +43,8 @@ class EngineImpl final : public Engine {
     return Status::OK();
   }
 
-  Result<RunSummary> RunScript(
-      const RunOptions& options,
-      const std::function<void(const RunSummary&)>& on_start) override;
+  Result<RunSummary> RunScript(const RunOptions& options,
+                               const std::function<void(const RunSummary&)>& on_start) override;
   void Cancel(const std::string& reason) override;
   workflow::RunSnapshot Snapshot() const override;
 
@@ -71,15 +69,15 @@ class EngineImpl final : public Engine {
   Status cancelled_;                           // guarded by mutex_
 };
 
-Result<RunSummary> EngineImpl::RunScript(
-    const RunOptions& options, const std::function<void(const RunSummary&)>& on_start) {
+Result<RunSummary> EngineImpl::RunScript(const RunOptions& options,
+                                         const std::function<void(const RunSummary&)>& on_start) {
   Env* env = options_.env;
   const int64_t begin_nanos = env->MonotonicNanos();
   constexpr int64_t kNanosPerMilli = 1000000;
   RunSummary summary;
   summary.data_directory = options_.data_directory;
-  summary.keyspace = options.keyspace.empty() ? DefaultKeyspace(options.script.script_url)
-                                              : options.keyspace;
+  summary.keyspace =
+      options.keyspace.empty() ? DefaultKeyspace(options.script.script_url) : options.keyspace;
   CAPI_RETURN_NOT_OK(CheckKeyspaceName(summary.keyspace));
   script::LoadResult loaded = LoadScript(options.script, env);
   summary.warnings = std::move(loaded.warnings);
@@ -98,9 +96,8 @@ Result<RunSummary> EngineImpl::RunScript(
   keyspace_options.sqlite_vfs = options_.sqlite_vfs;
   CAPI_ASSIGN_OR_RETURN(const std::unique_ptr<Keyspace> keyspace,
                         Keyspace::OpenForRunning(keyspace_options));
-  CAPI_ASSIGN_OR_RETURN(
-      const state::RunRecord run,
-      FindOrCreateRun(plan, options.new_run, keyspace->state(), &summary));
+  CAPI_ASSIGN_OR_RETURN(const state::RunRecord run,
+                        FindOrCreateRun(plan, options.new_run, keyspace->state(), &summary));
   CAPI_FAULT_POINT("service.after_create_run");
 
   summary.error = Execute(keyspace.get(), loaded.script, run, options, &summary, on_start);
@@ -151,11 +148,10 @@ Status EngineImpl::Execute(Keyspace* keyspace, std::shared_ptr<const script::Scr
   environment.spill_directory = keyspace->spill_directory();
   environment.owner = lease->owner();
   environment.strict = options.script.strict;
-  environment.make_runner =
-      options_.make_runner != nullptr ? options_.make_runner : workflow::RunnerFactory(
-                                                                   &node::NodeRunner::Make);
-  CAPI_ASSIGN_OR_RETURN(executor,
-                        workflow::RunExecutor::Make(environment, std::move(script), run));
+  environment.make_runner = options_.make_runner != nullptr
+                                ? options_.make_runner
+                                : workflow::RunnerFactory(&node::NodeRunner::Make);
+  CAPI_ASSIGN_OR_RETURN(executor, workflow::RunExecutor::Make(environment, std::move(script), run));
   for (const workflow::NodeSnapshot& node : executor->Snapshot().nodes) {
     summary->batches_kept += node.batches_done;
   }
@@ -183,15 +179,13 @@ Status EngineImpl::Summarize(Keyspace* keyspace, RunSummary* summary) {
   for (const workflow::NodeSnapshot& node : summary->nodes) {
     summary->spilled_bytes += node.spilled_bytes;
   }
-  CAPI_ASSIGN_OR_RETURN(
-      const std::vector<state::FileRecord> files,
-      keyspace->state()->Files(summary->run_id, state::FileState::kPublished));
+  CAPI_ASSIGN_OR_RETURN(const std::vector<state::FileRecord> files,
+                        keyspace->state()->Files(summary->run_id, state::FileState::kPublished));
   for (const state::FileRecord& file : files) {
     const auto index = static_cast<size_t>(file.id.node.node_index);
-    summary->files.push_back({run && index < run->affected_nodes.size()
-                                  ? run->affected_nodes[index]
-                                  : "",
-                              file.target, file.rows, file.size});
+    summary->files.push_back(
+        {run && index < run->affected_nodes.size() ? run->affected_nodes[index] : "", file.target,
+         file.rows, file.size});
   }
   return Status::OK();
 }

@@ -65,21 +65,22 @@ struct RunSummary {
   bool AllSucceeded() const;
 };
 
-/// One per process is usual. RunScript is called by one thread at a time; Cancel and Snapshot by any.
+/// One per process is usual. RunScript is called by one thread at a time; Cancel and Snapshot by
+/// any.
 class Engine {
  public:
   static Result<std::unique_ptr<Engine>> Make(EngineOptions options);
   virtual ~Engine() = default;
 
-  /// Loads, starts or resumes, and executes until the run ends or is cancelled. Failed nodes, script errors and
-  /// interruptions are told in the summary; a Status is returned when nothing could be started (bad start
-  /// nodes, keyspace in use, no space ...).
-  /// `on_start` (may be null) is called when the run id is known and before batches are executed; it gets the
-  /// summary as far as it is filled.
-  virtual Result<RunSummary> RunScript(
-      const RunOptions& options, const std::function<void(const RunSummary&)>& on_start) = 0;
-  /// Interrupts the run (Ctrl-C). Also stops a RunScript that has not begun to execute yet. Not safe in signal
-  /// handlers: call it from a thread.
+  /// Loads, starts or resumes, and executes until the run ends or is cancelled. Failed nodes,
+  /// script errors and interruptions are told in the summary; a Status is returned when nothing
+  /// could be started (bad start nodes, keyspace in use, no space ...). `on_start` (may be null) is
+  /// called when the run id is known and before batches are executed; it gets the summary as far as
+  /// it is filled.
+  virtual Result<RunSummary> RunScript(const RunOptions& options,
+                                       const std::function<void(const RunSummary&)>& on_start) = 0;
+  /// Interrupts the run (Ctrl-C). Also stops a RunScript that has not begun to execute yet. Not
+  /// safe in signal handlers: call it from a thread.
   virtual void Cancel(const std::string& reason) = 0;
   /// The run under way; run_id 0 if there is none.
   virtual workflow::RunSnapshot Snapshot() const = 0;

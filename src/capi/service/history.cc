@@ -87,9 +87,8 @@ Result<std::vector<BatchHistory>> BatchesOf(const KeyspaceOptions& options, int6
     std::vector<std::string> names;
     for (const state::NodeRecord& record : nodes) names.push_back(record.name);
     const std::string near = NearestName(node_name, names);
-    return UserError("unknown_node",
-                     "no such node in the run: " + node_name +
-                         (near.empty() ? "" : " (did you mean " + near + "?)"));
+    return UserError("unknown_node", "no such node in the run: " + node_name +
+                                         (near.empty() ? "" : " (did you mean " + near + "?)"));
   }
   CAPI_ASSIGN_OR_RETURN(std::vector<state::BatchRecord> batches,
                         keyspace->state()->Batches(node->id));

@@ -78,8 +78,8 @@ Result<std::unique_ptr<Keyspace>> Keyspace::OpenForRunning(const KeyspaceOptions
   CAPI_ASSIGN_OR_RETURN(keyspace->tables_,
                         store::TableStore::Open(env, keyspace->directory_ + "/tables"));
   keyspace->queue_ = queue::NewLocalQueue(env);
-  keyspace->catalog_ = std::make_unique<workflow::TableCatalog>(keyspace->state_.get(),
-                                                                keyspace->tables_.get());
+  keyspace->catalog_ =
+      std::make_unique<workflow::TableCatalog>(keyspace->state_.get(), keyspace->tables_.get());
   CAPI_ASSIGN_OR_RETURN(keyspace->reconciled_,
                         workflow::Reconcile(env, keyspace->state_.get(), keyspace->tables_.get(),
                                             keyspace->spill_directory()));
@@ -99,8 +99,8 @@ Result<std::unique_ptr<Keyspace>> Keyspace::OpenForReading(const KeyspaceOptions
   CAPI_ASSIGN_OR_RETURN(keyspace->state_, state::OpenSqliteStore(env, sqlite));
   CAPI_ASSIGN_OR_RETURN(keyspace->tables_,
                         store::TableStore::Open(env, keyspace->directory_ + "/tables"));
-  keyspace->catalog_ = std::make_unique<workflow::TableCatalog>(keyspace->state_.get(),
-                                                                keyspace->tables_.get());
+  keyspace->catalog_ =
+      std::make_unique<workflow::TableCatalog>(keyspace->state_.get(), keyspace->tables_.get());
   return keyspace;
 }
 

@@ -20,7 +20,8 @@ namespace capi::service {
 Result<std::string> DefaultDataDirectory();
 /// The script's file stem; characters that a keyspace name cannot hold become '_'.
 std::string DefaultKeyspace(const std::string& script_url);
-/// Letters, digits and '_', not beginning with "system", at most 48: kUser error "bad_keyspace_name".
+/// Letters, digits and '_', not beginning with "system", at most 48: kUser error
+/// "bad_keyspace_name".
 Status CheckKeyspaceName(const std::string& name);
 
 struct KeyspaceOptions {
@@ -33,7 +34,8 @@ struct KeyspaceOptions {
 /// An open keyspace. Thread-safe.
 class Keyspace {
  public:
-  /// For running: creates what is missing, takes the lock (kUser error "keyspace_in_use"), reconciles.
+  /// For running: creates what is missing, takes the lock (kUser error "keyspace_in_use"),
+  /// reconciles.
   static Result<std::unique_ptr<Keyspace>> OpenForRunning(const KeyspaceOptions& options);
   /// For looking, also while another process runs in it. kUser error "unknown_keyspace".
   static Result<std::unique_ptr<Keyspace>> OpenForReading(const KeyspaceOptions& options);

@@ -119,8 +119,8 @@ Result<Preview> PreviewTable(const KeyspaceOptions& keyspace_options,
       std::vector<int32_t> selected;
       const expr::Outcome outcome = where->Filter(scanned.columns, scanned.num_rows, &selected);
       CAPI_RETURN_NOT_OK(outcome.error);
-      CAPI_ASSIGN_OR_RETURN(batch, data::TakeRows(batch, selected.data(),
-                                                  static_cast<int64_t>(selected.size())));
+      CAPI_ASSIGN_OR_RETURN(
+          batch, data::TakeRows(batch, selected.data(), static_cast<int64_t>(selected.size())));
     }
     const int64_t rows = std::min(batch->num_rows(), limit - preview.num_rows);
     if (rows < batch->num_rows()) preview.more = true;

@@ -18,7 +18,8 @@ struct PreviewOptions {
   std::string table;
   int64_t run_id = 0;  ///< 0 = the newest run with this table
   int64_t limit = 20;  ///< < 0 = all rows
-  /// Boolean expression over the table's fields as r.<field>; "" = all rows. time.Now() is the start of the run.
+  /// Boolean expression over the table's fields as r.<field>; "" = all rows. time.Now() is the
+  /// start of the run.
   std::string where;
 };
 
@@ -32,7 +33,8 @@ struct Preview {
   bool more = false;       ///< the limit left rows out
 };
 
-/// kUser errors "unknown_keyspace", "table_not_found" (with the tables there are) and those of expressions.
+/// kUser errors "unknown_keyspace", "table_not_found" (with the tables there are) and those of
+/// expressions.
 Result<Preview> PreviewTable(const KeyspaceOptions& keyspace, const PreviewOptions& options);
 
 struct TableInfo {

@@ -151,8 +151,8 @@ struct FileRecord {
 
 enum class EventKind : int { kRun = 0, kNode = 1, kBatch = 2 };
 
-/// An entry of the numbered change feed. The run, node and batch histories of spec/storage.md 2 are this
-/// feed filtered by kind.
+/// An entry of the numbered change feed. The run, node and batch histories of spec/storage.md 2 are
+/// this feed filtered by kind.
 struct Event {
   int64_t number = 0;  ///< ascending in commit order
   int64_t ts_ms = 0;

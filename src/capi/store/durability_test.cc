@@ -44,8 +44,8 @@ std::vector<Column> Rows(int64_t first, int64_t n, size_t padding = 0) {
     bools.push_back(i % 5 == 0);
     decimals.push_back(static_cast<data::int128>(data::kMaxNarrowDecimal) * i * 5);
   }
-  return {Ints(ints),   Floats(floats), Strings(texts),
-          Strings(words), Bools(bools), WideDecimals(decimals)};
+  return {Ints(ints),     Floats(floats), Strings(texts),
+          Strings(words), Bools(bools),   WideDecimals(decimals)};
 }
 
 /// Everything that can be read of a table.
@@ -241,8 +241,8 @@ TEST_F(StoreTest, AttemptsOfAnotherProcessCannotBeMadeDurable) {
   EXPECT_EQ(KindOf(store_->MakeDurable({&attempt})), ErrorKind::kBug);
 }
 
-/// Crashes at every changing operation of a small life; what was committed must be readable afterwards and
-/// everything else must be collectable.
+/// Crashes at every changing operation of a small life; what was committed must be readable
+/// afterwards and everything else must be collectable.
 class CrashTest : public StoreTest {
  protected:
   struct Committed {
@@ -266,8 +266,9 @@ class CrashTest : public StoreTest {
     committed->attempts = {attempts[0].text, attempts[1].text};
     CAPI_RETURN_NOT_OK(store_->MakeDurable({&attempts[2]}));
     committed->attempts.push_back(attempts[2].text);
-    CAPI_ASSIGN_OR_RETURN(const FreezeResult frozen,
-                          store_->FreezeTable(context_, {1, "t"}, Schema("t"), committed->attempts));
+    CAPI_ASSIGN_OR_RETURN(
+        const FreezeResult frozen,
+        store_->FreezeTable(context_, {1, "t"}, Schema("t"), committed->attempts));
     committed->table = frozen.manifest;
     return Status::OK();
   }

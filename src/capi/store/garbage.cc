@@ -70,8 +70,7 @@ Status CutTail(Env* env, const std::string& path, int64_t size) {
   CAPI_ASSIGN_OR_RETURN(const std::shared_ptr<MappedFile> mapping, env->MapFile(path));
   const std::string_view kept = mapping->bytes().substr(0, static_cast<size_t>(size));
   const std::string temporary = TempPathFor(env, path);
-  CAPI_ASSIGN_OR_RETURN(const std::unique_ptr<WritableFile> file,
-                        env->NewWritableFile(temporary));
+  CAPI_ASSIGN_OR_RETURN(const std::unique_ptr<WritableFile> file, env->NewWritableFile(temporary));
   for (size_t at = 0; at < kept.size(); at += kCopyBytes) {
     CAPI_RETURN_NOT_OK(file->Append(kept.substr(at, kCopyBytes)));
   }

@@ -1,5 +1,5 @@
-// Speed of writing, reading by row id and index look-ups on data like that of the lookup demo: orders and
-// 4.5 times as many items, in random order, with 32-character ids.
+// Speed of writing, reading by row id and index look-ups on data like that of the lookup demo:
+// orders and 4.5 times as many items, in random order, with 32-character ids.
 
 #include <benchmark/benchmark.h>
 
@@ -130,7 +130,8 @@ class World {
 
   std::vector<AttemptManifest> WriteItems(int attempts) {
     std::vector<AttemptManifest> manifests;
-    const size_t per = (items_.size() + static_cast<size_t>(attempts) - 1) / static_cast<size_t>(attempts);
+    const size_t per =
+        (items_.size() + static_cast<size_t>(attempts) - 1) / static_cast<size_t>(attempts);
     for (int a = 0; a < attempts; ++a) {
       auto writer = Must(store_->NewWriter(context_, {1, "items"}, ItemSchema(true), a, {}));
       for (size_t b = per * static_cast<size_t>(a);

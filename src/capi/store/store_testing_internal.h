@@ -1,6 +1,9 @@
 #pragma once
 
-// What the store's tests share: a store in a fresh directory, columns from literals, reading everything back.
+// What the store's tests share: a store in a fresh directory, columns from literals, reading
+// everything back.
+
+#include <gtest/gtest.h>
 
 #include <filesystem>
 #include <map>
@@ -24,11 +27,9 @@
 #include "capi/exec/task_pool.h"
 #include "capi/store/table_store.h"
 
-#include <gtest/gtest.h>
-
-#define ASSERT_OK(expr)                                        \
-  do {                                                         \
-    const ::capi::Status assert_status = (expr);               \
+#define ASSERT_OK(expr)                                          \
+  do {                                                           \
+    const ::capi::Status assert_status = (expr);                 \
     ASSERT_TRUE(assert_status.ok()) << assert_status.ToString(); \
   } while (false)
 

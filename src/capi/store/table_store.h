@@ -1,12 +1,13 @@
 #pragma once
 
 // Intermediate tables: columnar segments with indexes (architecture 3, 5 "segments", "indexes").
-// Format: store/segment/FORMAT.md. The store knows schemas and keys, not scripts, runs or batches' states:
-// what is committed is decided by the state store, which keeps the manifests made here.
+// Format: store/segment/FORMAT.md. The store knows schemas and keys, not scripts, runs or batches'
+// states: what is committed is decided by the state store, which keeps the manifests made here.
 //
-// Life: NewWriter -> Put* -> Finish (attempt manifest, not yet durable) -> MakeDurable (group commit) -> the
-// caller commits the manifest -> when all batches of the node are committed: FreezeTable (unique checks,
-// distinct winners, merged indexes) -> table manifest, committed by the caller -> OpenTable.
+// Life: NewWriter -> Put* -> Finish (attempt manifest, not yet durable) -> MakeDurable (group
+// commit) -> the caller commits the manifest -> when all batches of the node are committed:
+// FreezeTable (unique checks, distinct winners, merged indexes) -> table manifest, committed by the
+// caller -> OpenTable.
 
 #include <cstdint>
 #include <functional>
@@ -69,8 +70,9 @@ class Table {
     int64_t num_rows = 0;        ///< live rows in it
     int64_t first_position = 0;  ///< live position of its first row in the table
   };
-  /// Morsels that cover the live positions [begin, end), in row-id order. 0 <= begin <= end <= num_rows().
-  /// The rows of batch p of n are positions [num_rows*p/n, num_rows*(p+1)/n): use PartitionRange.
+  /// Morsels that cover the live positions [begin, end), in row-id order. 0 <= begin <= end <=
+  /// num_rows(). The rows of batch p of n are positions [num_rows*p/n, num_rows*(p+1)/n): use
+  /// PartitionRange.
   virtual std::vector<Morsel> Morsels(int64_t begin, int64_t end) const = 0;
 
   struct ScanBatch {
@@ -83,11 +85,12 @@ class Table {
 
   /// Values of `field` for any row ids (of live or deleted rows), in the order given. kNoRow yields
   /// `missing` (must then be given).
-  virtual Result<std::shared_ptr<arrow::Array>> Gather(int field, const data::RowId* rows, int64_t n,
+  virtual Result<std::shared_ptr<arrow::Array>> Gather(int field, const data::RowId* rows,
+                                                       int64_t n,
                                                        const data::Value* missing) const = 0;
 
-  /// If the field is stored as a reference into another table: that table, its field, and the number of
-  /// the reference group (fields of one group share row ids).
+  /// If the field is stored as a reference into another table: that table, its field, and the
+  /// number of the reference group (fields of one group share row ids).
   struct Reference {
     std::shared_ptr<const Table> source;
     int source_field = 0;
@@ -96,7 +99,8 @@ class Table {
   };
   virtual std::optional<Reference> ReferenceOf(int field) const = 0;
   /// Source row ids of a group for the live rows of a morsel.
-  virtual Result<std::vector<data::RowId>> ReadReferences(const Morsel& morsel, int group) const = 0;
+  virtual Result<std::vector<data::RowId>> ReadReferences(const Morsel& morsel,
+                                                          int group) const = 0;
 
   /// Hint: the pages of these fields will be read sequentially soon.
   virtual void Prefetch(const std::vector<int>& fields) const = 0;
@@ -112,8 +116,9 @@ class Index {
   virtual const IndexSchema& schema() const = 0;
   virtual int64_t num_entries() const = 0;
 
-  /// Exact matches of n left keys: pairs (left row, right row id), ascending by left row, then right row
-  /// id; keys are compared, not only hashes. keys[i] belongs to component i and may be of any layout.
+  /// Exact matches of n left keys: pairs (left row, right row id), ascending by left row, then
+  /// right row id; keys are compared, not only hashes. keys[i] belongs to component i and may be of
+  /// any layout.
   virtual Status Find(const std::vector<std::shared_ptr<arrow::Array>>& keys, int64_t n,
                       std::vector<int32_t>* left_rows,
                       std::vector<data::RowId>* right_rows) const = 0;
@@ -146,8 +151,8 @@ class TableWriter {
   };
   struct Batch {
     int64_t num_rows = 0;
-    /// One per field of the schema; null for fields in a reference group. Layouts of data/types.h, already
-    /// converted by data::ToStored.
+    /// One per field of the schema; null for fields in a reference group. Layouts of data/types.h,
+    /// already converted by data::ToStored.
     std::vector<std::shared_ptr<arrow::Array>> columns;
     /// reference_rows[g] has num_rows row ids for group g.
     std::vector<std::vector<data::RowId>> reference_rows;
@@ -167,8 +172,8 @@ class TableWriter {
     CAPI_ASSIGN_OR_RETURN(std::shared_ptr<Encoded> encoded, Encode(batch));
     return Append(std::move(encoded));
   }
-  /// Sorts index entries, checks unique indexes inside the attempt (kUser class "duplicate_key", naming both
-  /// rows and the key), writes what is buffered.
+  /// Sorts index entries, checks unique indexes inside the attempt (kUser class "duplicate_key",
+  /// naming both rows and the key), writes what is buffered.
   virtual Result<AttemptManifest> Finish() = 0;
 };
 
@@ -187,15 +192,16 @@ class TableStore {
 
   /// groups: may be empty. batch_index < 2^20.
   virtual Result<std::unique_ptr<TableWriter>> NewWriter(
-      const exec::Context& context, const TableId& id, const TableSchema& schema, int64_t batch_index,
-      std::vector<TableWriter::ReferenceGroup> groups) = 0;
+      const exec::Context& context, const TableId& id, const TableSchema& schema,
+      int64_t batch_index, std::vector<TableWriter::ReferenceGroup> groups) = 0;
 
   /// Syncs what the attempts wrote; files shared by several are synced once.
   virtual Status MakeDurable(const std::vector<const AttemptManifest*>& attempts) = 0;
 
-  /// Node finish. attempts[b] is the committed manifest text of batch b. Checks unique keys across batches
-  /// ("duplicate_key"), picks distinct winners (smallest row id), merges index segments; durable on return.
-  /// Needs the tables referenced by the attempts.
+  /// Node finish. attempts[b] is the committed manifest text of batch b. Checks unique keys across
+  /// batches
+  /// ("duplicate_key"), picks distinct winners (smallest row id), merges index segments; durable on
+  /// return. Needs the tables referenced by the attempts.
   virtual Result<FreezeResult> FreezeTable(const exec::Context& context, const TableId& id,
                                            const TableSchema& schema,
                                            const std::vector<std::string>& attempts) = 0;
@@ -204,8 +210,8 @@ class TableStore {
   virtual Result<std::vector<TableId>> ReferencesOf(const std::string& manifest) const = 0;
 
   using Resolver = std::function<Result<std::shared_ptr<const Table>>(const TableId&)>;
-  /// Opens a frozen table; `resolver` opens the tables it references. Corruption: kEnvironment naming file
-  /// and offset.
+  /// Opens a frozen table; `resolver` opens the tables it references. Corruption: kEnvironment
+  /// naming file and offset.
   virtual Result<std::shared_ptr<const Table>> OpenTable(const std::string& manifest,
                                                          const Resolver& resolver) = 0;
   virtual Result<std::shared_ptr<const Index>> OpenIndex(std::shared_ptr<const Table> table,
@@ -213,8 +219,8 @@ class TableStore {
   /// FreezeTable needs referenced tables only when an index or unique key is on a reference field.
   virtual void SetResolver(Resolver resolver) = 0;
 
-  /// Reconcile: removes files that none of the manifests (attempts and tables) mentions and cuts dead tails
-  /// off shared files. Only at start-up, when no writer of any process is open.
+  /// Reconcile: removes files that none of the manifests (attempts and tables) mentions and cuts
+  /// dead tails off shared files. Only at start-up, when no writer of any process is open.
   struct Garbage {
     int64_t files_removed = 0;
     int64_t bytes_removed = 0;

@@ -15,9 +15,7 @@ namespace {
 using data::FieldType;
 using data::MakeRowId;
 
-TableSchema IntTable(const std::string& name) {
-  return {name, {{"n", FieldType::kInt}}, {}, ""};
-}
+TableSchema IntTable(const std::string& name) { return {name, {{"n", FieldType::kInt}}, {}, ""}; }
 
 TEST_F(StoreTest, AllTypesRoundTrip) {
   const TableSchema schema{"all",
@@ -50,8 +48,8 @@ TEST_F(StoreTest, EmptyTables) {
   for (const int attempts : {0, 1, 3}) {
     TableSchema schema = IntTable("empty" + std::to_string(attempts));
     schema.indexes = {{"by_n", true, {{"n", FieldType::kInt}}}};
-    const auto table =
-        Must(Build(schema, std::vector<Batches>(static_cast<size_t>(attempts), {MakeBatch({Ints({})})})));
+    const auto table = Must(Build(
+        schema, std::vector<Batches>(static_cast<size_t>(attempts), {MakeBatch({Ints({})})})));
     EXPECT_EQ(table->num_rows(), 0);
     EXPECT_TRUE(table->Morsels(0, 0).empty());
     const auto index = Must(store_->OpenIndex(table, "by_n"));
@@ -84,7 +82,8 @@ TEST_F(StoreTest, EveryEncodingRoundTrips) {
     std::vector<bool> bools;
     std::vector<int64_t> decimals;
     for (int64_t i = 0; i < kRows; ++i) {
-      const int64_t value = static_cast<int64_t>(random() % static_cast<uint64_t>(range)) - range / 2;
+      const int64_t value =
+          static_cast<int64_t>(random() % static_cast<uint64_t>(range)) - range / 2;
       ints.push_back(value);
       floats.push_back(static_cast<double>(value) / 8);
       strings.push_back("value " + std::to_string(value));
@@ -102,8 +101,8 @@ TEST_F(StoreTest, EveryEncodingRoundTrips) {
       const std::vector<std::string> expected = Cells(columns[static_cast<size_t>(field)]);
       EXPECT_EQ(ReadField(*table, field), expected) << range << " " << field;
       EXPECT_EQ(ReadField(*table, field, 7), expected) << range << " " << field;
-      const std::vector<std::string> gathered =
-          Cells(Must(table->Gather(field, rows.data(), static_cast<int64_t>(rows.size()), nullptr)));
+      const std::vector<std::string> gathered = Cells(
+          Must(table->Gather(field, rows.data(), static_cast<int64_t>(rows.size()), nullptr)));
       for (size_t i = 0; i < rows.size(); ++i) {
         ASSERT_EQ(gathered[i], expected[static_cast<size_t>(data::OrdinalOf(rows[i]))]);
       }
@@ -144,9 +143,9 @@ TEST_F(StoreTest, WideDecimalsAppearOnlyWhereNeeded) {
   narrow[3] = -300;
   std::vector<data::int128> wide(10000, -huge);
   wide[1] = 8;
-  const auto table = Must(Build(
-      schema, {{MakeBatch({Decimals(narrow)}), MakeBatch({WideDecimals(wide)}),
-                MakeBatch({WideDecimals(std::vector<data::int128>(10000, huge))})}}));
+  const auto table =
+      Must(Build(schema, {{MakeBatch({Decimals(narrow)}), MakeBatch({WideDecimals(wide)}),
+                           MakeBatch({WideDecimals(std::vector<data::int128>(10000, huge))})}}));
   const auto morsels = table->Morsels(0, 30000);
   ASSERT_EQ(morsels.size(), 3U);
   EXPECT_EQ(Must(table->Read(morsels[0], {0})).columns[0]->type_id(), arrow::Type::DECIMAL64);
@@ -168,8 +167,8 @@ TEST_F(StoreTest, ManyTinyPutsBecomeFewChunks) {
   for (int64_t i = 0; i < 500; ++i) {
     batches.push_back(MakeBatch({Ints({i, -i}), Strings({"a" + std::to_string(i), "b"})}));
   }
-  batches.push_back(MakeBatch({Ints(std::vector<int64_t>(9000, 4)),
-                               Strings(std::vector<std::string>(9000, "c"))}));
+  batches.push_back(MakeBatch(
+      {Ints(std::vector<int64_t>(9000, 4)), Strings(std::vector<std::string>(9000, "c"))}));
   batches.push_back(MakeBatch({Ints({77}), Strings({"last"})}));
   const auto table = Must(Build(schema, {batches}));
   EXPECT_EQ(table->Morsels(0, table->num_rows()).size(), 3U);
@@ -273,9 +272,48 @@ TEST_F(StoreTest, GatherPutsTheMissingValueWhereThereIsNoRow) {
   EXPECT_EQ(KindOf(table->Gather(0, rows.data(), 3, &wrong).status()), ErrorKind::kBug);
 }
 
+TEST_F(StoreTest, GatherOfManyRowsKeepsTheDictionary) {
+  const TableSchema schema{"shared", {{"s", FieldType::kString}}, {}, ""};
+  std::vector<Batches> attempts;
+  std::vector<std::string> all;
+  for (int b = 0; b < 3; ++b) {
+    std::vector<std::string> words;
+    for (int i = 0; i < 9000; ++i)
+      words.push_back("word " + std::to_string((i * 7 + b) % (90 + b)));
+    all.insert(all.end(), words.begin(), words.end());
+    attempts.push_back({MakeBatch({Strings(words)})});
+  }
+  const auto table = Must(Build(schema, attempts));
+  std::mt19937_64 random(6);
+  for (const std::string& missing_text :
+       {std::string("word 3"), std::string("nothing"), std::string()}) {
+    for (const bool with_missing : {false, true}) {
+      std::vector<data::RowId> rows;
+      std::vector<std::string> expected;
+      for (int i = 0; i < 5000; ++i) {
+        const size_t at = random() % all.size();
+        const bool missing = with_missing && at % 3 == 0;
+        rows.push_back(
+            missing ? data::kNoRow
+                    : MakeRowId(static_cast<int64_t>(at / 9000), static_cast<int64_t>(at % 9000)));
+        expected.push_back(missing ? missing_text : all[at]);
+      }
+      const data::Value missing_value = missing_text;
+      const Column column = Must(table->Gather(0, rows.data(), 5000, &missing_value));
+      EXPECT_EQ(column->type_id(), arrow::Type::DICTIONARY);
+      EXPECT_EQ(Cells(column), expected);
+      EXPECT_EQ(Must(table->Gather(0, rows.data(), 90, &missing_value))->type_id(),
+                arrow::Type::STRING);
+    }
+  }
+  const std::vector<data::RowId> none(5000, data::kNoRow);
+  EXPECT_EQ(KindOf(table->Gather(0, none.data(), 5000, nullptr).status()), ErrorKind::kBug);
+}
+
 TEST_F(StoreTest, GatherRefusesRowsThatDoNotExist) {
   const auto table = Must(Build(IntTable("few"), {{MakeBatch({Ints({1, 2})})}, {}}));
-  for (const data::RowId row : {MakeRowId(0, 2), MakeRowId(1, 0), MakeRowId(2, 0), data::RowId{-2}}) {
+  for (const data::RowId row :
+       {MakeRowId(0, 2), MakeRowId(1, 0), MakeRowId(2, 0), data::RowId{-2}}) {
     EXPECT_EQ(KindOf(table->Gather(0, &row, 1, nullptr).status()), ErrorKind::kBug) << row;
   }
 }
@@ -372,8 +410,8 @@ TEST_F(StoreTest, ThreadsShareAStore) {
       std::vector<std::string> texts;
       for (int64_t i = 0; i < 50; ++i) texts.push_back(std::to_string(batch * 50 + i));
       AttemptManifest& attempt = attempts[static_cast<size_t>(batch)];
-      attempt = Must(Write(
-          schema, batch, {MakeBatch({Ints(std::vector<int64_t>(50, batch)), Strings(texts)})}));
+      attempt = Must(Write(schema, batch,
+                           {MakeBatch({Ints(std::vector<int64_t>(50, batch)), Strings(texts)})}));
       const Status status = store_->MakeDurable({&attempt});
       EXPECT_TRUE(status.ok()) << status.ToString();
     }

@@ -54,8 +54,7 @@ struct Sortable {
 Result<DependencyDecision> Decide(const script::DependencyPolicy& policy,
                                   std::vector<DependencyRecord> records, const data::Instant& now) {
   if (records.empty()) {
-    return UserError("dependency_never_started",
-                     "a dependency was never started in this keyspace");
+    return UserError("dependency_never_started", "a dependency was never started in this keyspace");
   }
   std::vector<Sortable> sorted;
   sorted.reserve(records.size());

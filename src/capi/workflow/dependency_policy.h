@@ -1,7 +1,7 @@
 #pragma once
 
-// Whether a node may read what another one wrote, and from which run (spec/script.md 13, spec/engine.md 5).
-// Pure functions over records.
+// Whether a node may read what another one wrote, and from which run (spec/script.md 13,
+// spec/engine.md 5). Pure functions over records.
 
 #include <cstdint>
 #include <string>
@@ -34,9 +34,9 @@ struct DependencyDecision {
   int rule = -1;       ///< index of the rule, -1: nothing matched
 };
 
-/// Sorts the records by the policy's order (ties: higher run first) and takes the first rule that is true for
-/// the first record that matches any. Nothing matches: wait. kUser error "dependency_never_started" without
-/// records, or the error of a rule.
+/// Sorts the records by the policy's order (ties: higher run first) and takes the first rule that
+/// is true for the first record that matches any. Nothing matches: wait. kUser error
+/// "dependency_never_started" without records, or the error of a rule.
 Result<DependencyDecision> Decide(const script::DependencyPolicy& policy,
                                   std::vector<DependencyRecord> records, const data::Instant& now);
 

@@ -18,8 +18,8 @@ Status SystemError(const std::string& what, const std::string& path) {
   return EnvironmentError(what + ": " + path + ": " + std::strerror(errno));
 }
 
-/// Open file description locks belong to the descriptor, not to the process: two engines in one process exclude
-/// each other too, and closing another descriptor of the file does not drop them.
+/// Open file description locks belong to the descriptor, not to the process: two engines in one
+/// process exclude each other too, and closing another descriptor of the file does not drop them.
 struct flock WholeFile(int16_t type) {
   struct flock region = {};
   region.l_type = type;
@@ -33,7 +33,8 @@ std::string HolderOf(int descriptor) {
   return length > 0 ? std::string(text.data(), static_cast<size_t>(length)) : "unknown";
 }
 
-/// Whether `path` still is the file behind the descriptor (a dropped keyspace takes its lock file along).
+/// Whether `path` still is the file behind the descriptor (a dropped keyspace takes its lock file
+/// along).
 bool IsSameFile(int descriptor, const std::string& path) {
   struct stat by_descriptor = {};
   struct stat by_path = {};
@@ -62,8 +63,7 @@ Result<std::unique_ptr<KeyspaceLock>> KeyspaceLock::Acquire(const std::string& d
     const std::string holder = ProcessInstance();
     // For messages only: a failure to write it changes nothing.
     if (ftruncate(descriptor, 0) == 0) {
-      [[maybe_unused]] const ssize_t written =
-          pwrite(descriptor, holder.data(), holder.size(), 0);
+      [[maybe_unused]] const ssize_t written = pwrite(descriptor, holder.data(), holder.size(), 0);
     }
     return lock;
   }

@@ -1,7 +1,7 @@
 #pragma once
 
-// One engine per keyspace at a time: a lock file held by the running process. The kernel drops the lock when
-// the process ends, however it ends.
+// One engine per keyspace at a time: a lock file held by the running process. The kernel drops the
+// lock when the process ends, however it ends.
 
 #include <memory>
 #include <string>
@@ -12,7 +12,8 @@ namespace capi::workflow {
 
 class KeyspaceLock {
  public:
-  /// Takes the lock of `directory`, or fails at once: kUser error "keyspace_in_use" naming the holder.
+  /// Takes the lock of `directory`, or fails at once: kUser error "keyspace_in_use" naming the
+  /// holder.
   static Result<std::unique_ptr<KeyspaceLock>> Acquire(const std::string& directory);
   ~KeyspaceLock();
   KeyspaceLock(const KeyspaceLock&) = delete;

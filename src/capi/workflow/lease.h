@@ -1,8 +1,8 @@
 #pragma once
 
-// Leases (architecture 5): a process shows that it lives by counting up its renewal counter; it is given up only
-// by one who saw the counter unchanged for a whole lease time on its own monotonic clock. No wall clocks are
-// compared.
+// Leases (architecture 5): a process shows that it lives by counting up its renewal counter; it is
+// given up only by one who saw the counter unchanged for a whole lease time on its own monotonic
+// clock. No wall clocks are compared.
 
 #include <condition_variable>
 #include <cstdint>
@@ -23,8 +23,8 @@ constexpr int64_t kLeaseMillis = 15000;
 /// Registers this process as an owner and renews its lease from a thread of its own.
 class LeaseKeeper {
  public:
-  /// on_lost is called at most once, from the keeper's thread, when somebody expired the owner or the state
-  /// cannot be written: the process must stop working under this owner.
+  /// on_lost is called at most once, from the keeper's thread, when somebody expired the owner or
+  /// the state cannot be written: the process must stop working under this owner.
   static Result<std::unique_ptr<LeaseKeeper>> Start(Env* env, state::StateStore* state,
                                                     int64_t lease_ms,
                                                     std::function<void(const Status&)> on_lost);
@@ -55,8 +55,8 @@ class LeaseWatcher {
   LeaseWatcher(Env* env, state::StateStore* state, state::OwnerId self, int64_t lease_ms)
       : env_(env), state_(state), self_(self), lease_ms_(lease_ms) {}
 
-  /// Looks at all owners; expires those whose counter stood still for a lease time. Returns the number of claims
-  /// that became free.
+  /// Looks at all owners; expires those whose counter stood still for a lease time. Returns the
+  /// number of claims that became free.
   Result<int64_t> Observe();
 
  private:

@@ -134,8 +134,7 @@ NodeSnapshot NodeState::Snapshot(int64_t now_nanos) const {
         static_cast<double>(num_committed_) / static_cast<double>(record.batches_total);
   } else if (work_total > 0) {
     const int64_t done = progress.work_done.load(std::memory_order_relaxed);
-    snapshot.fraction =
-        std::min(1.0, static_cast<double>(done) / static_cast<double>(work_total));
+    snapshot.fraction = std::min(1.0, static_cast<double>(done) / static_cast<double>(work_total));
   }
   if (first_claim_nanos != 0) {
     snapshot.elapsed_ms =

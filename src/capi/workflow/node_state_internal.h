@@ -39,8 +39,8 @@ class NodeState {
   bool ended() const { return state::IsEnd(record.status); }
   /// All batches are committed and the table waits to be frozen.
   bool NeedsFinish() const;
-  /// The smallest failed batch. Batches before it still run, so that the error reported is always that of
-  /// the first bad row; batches after it are not executed any more.
+  /// The smallest failed batch. Batches before it still run, so that the error reported is always
+  /// that of the first bad row; batches after it are not executed any more.
   std::optional<int64_t> first_failure() const { return first_failure_; }
   bool IsUnwanted(int64_t batch_index) const {
     return ended() || (first_failure_ && batch_index > *first_failure_);
@@ -52,7 +52,7 @@ class NodeState {
 
   const script::Node* node;
   state::NodeRecord record;
-  bool ready = false;         ///< pinned and queued
+  bool ready = false;  ///< pinned and queued
   bool finish_queued = false;
   int64_t unpublished_files = 0;
   std::map<int64_t, int> tries;  ///< failed tries of batches that are repeated

@@ -1,6 +1,7 @@
 #pragma once
 
-// Brings a keyspace back in order after a process ended in the middle of its work. Every step may be repeated.
+// Brings a keyspace back in order after a process ended in the middle of its work. Every step may
+// be repeated.
 
 #include <cstdint>
 #include <string>

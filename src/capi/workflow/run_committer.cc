@@ -1,4 +1,5 @@
-// The committer thread: what workers finished becomes durable and visible here, many attempts at a time.
+// The committer thread: what workers finished becomes durable and visible here, many attempts at a
+// time.
 
 #include <chrono>
 #include <map>
@@ -17,6 +18,14 @@ using state::AttemptRelease;
 using state::FileRecord;
 using state::NodeStatus;
 
+namespace {
+
+constexpr int64_t kNanosPerMilli = 1000000;
+/// How long a commit may wait for others to share its sync.
+constexpr int64_t kMaxUnsyncedMillis = 100;
+
+}  // namespace
+
 struct RunExecutorImpl::Group {
   struct End {
     NodeState* node = nullptr;
@@ -32,44 +41,62 @@ struct RunExecutorImpl::Group {
 };
 
 void RunExecutorImpl::CommitLoop() {
-  const auto poll = std::chrono::milliseconds(environment_.poll_ms);
-  int64_t last_poll = environment_.env->MonotonicNanos();
-  const int64_t poll_nanos = environment_.poll_ms * 1000000;
+  Env* env = environment_.env;
+  const int64_t poll_nanos = environment_.poll_ms * kNanosPerMilli;
+  int64_t last_poll = env->MonotonicNanos();
+  int64_t unsynced_since = 0;  // 0: everything is durable
   while (true) {
     std::vector<FinishedAttempt> group;
     bool failed = false;
     {
       Lock lock(mutex_);
-      committer_wakeup_.wait_for(
-          lock, poll, [this] { return shutdown_ || !finished_.empty() || evaluate_; });
-      if (shutdown_) return;
+      const int64_t wait_ms = unsynced_since != 0 ? kMaxUnsyncedMillis : environment_.poll_ms;
+      committer_wakeup_.wait_for(lock, std::chrono::milliseconds(wait_ms), [this] {
+        return shutdown_ || !finished_.empty() || (evaluate_ && fatal_.ok());
+      });
+      if (shutdown_) break;
       group.swap(finished_);
       failed = !fatal_.ok();
       committing_ = true;
     }
     Status status;
-    const bool committed = !group.empty();
-    if (committed) status = CommitGroup(std::move(group));
+    bool wrote = !group.empty();
+    if (!group.empty()) status = CommitGroup(std::move(group));
     bool evaluate = false;
+    bool ended = false;
     {
       Lock lock(mutex_);
       evaluate = evaluate_ && !failed;
-      evaluate_ = false;
+      if (evaluate) evaluate_ = false;
     }
     if (status.ok() && evaluate) status = EvaluateWaiting();
-    // Last: dependent nodes may already work with what is not durable yet, because whatever they commit comes
-    // later in the same order.
-    if (status.ok() && (committed || evaluate)) status = environment_.state->Sync();
-    const int64_t now = environment_.env->MonotonicNanos();
-    if (status.ok() && !failed && now - last_poll > poll_nanos) {
-      last_poll = now;
+    if (status.ok() && !failed && env->MonotonicNanos() - last_poll > poll_nanos) {
+      last_poll = env->MonotonicNanos();
       status = Poll();
+      wrote = true;
+    }
+    {
+      Lock lock(mutex_);
+      ended = run_ended_;
+    }
+    // Dependent nodes may work with what is not durable yet, because whatever they commit comes
+    // later in the same order. So syncs wait for company, but not for long.
+    const int64_t now = env->MonotonicNanos();
+    if ((wrote || evaluate) && unsynced_since == 0) unsynced_since = now;
+    if (status.ok() && unsynced_since != 0 &&
+        (ended || now - unsynced_since >= kMaxUnsyncedMillis * kNanosPerMilli)) {
+      status = environment_.state->Sync();
+      unsynced_since = 0;
     }
     if (!status.ok()) Fail(status);
     Lock lock(mutex_);
     committing_ = false;
     dispatcher_wakeup_.notify_all();
   }
+  // After a failure the state may be out of reach; then the next start finds out what became
+  // durable.
+  const Status synced = environment_.state->Sync();
+  if (!synced.ok()) LogWarn("cannot sync the workflow state: " + Describe(synced));
 }
 
 void RunExecutorImpl::Classify(std::vector<FinishedAttempt> finished, Group* group) {
@@ -323,8 +350,8 @@ Status RunExecutorImpl::StopNodes() {
     if (!in_flight_.empty() || !finished_.empty()) return Status::OK();
     for (const std::unique_ptr<NodeState>& node : nodes_) {
       if (!node->ended()) {
-        changes.nodes.push_back(node->EndWith(
-            NodeStatus::kStopReceived, {"cancelled", "", "the run was stopped"}));
+        changes.nodes.push_back(
+            node->EndWith(NodeStatus::kStopReceived, {"cancelled", "", "the run was stopped"}));
       }
     }
   }

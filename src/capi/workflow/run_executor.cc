@@ -14,7 +14,8 @@ namespace capi::workflow {
 
 namespace {
 
-/// Batches claimed at once and kept in hand: claiming costs one transaction, so many small batches share it.
+/// Batches claimed at once and kept in hand: claiming costs one transaction, so many small batches
+/// share it.
 constexpr int64_t kClaimBatches = 256;
 constexpr size_t kClaimedLowWater = 64;
 
@@ -83,9 +84,8 @@ Status RunExecutorImpl::Run() {
   {
     Lock lock(mutex_);
     // Batches on the pool refer to this object: all must have come back and been settled.
-    dispatcher_wakeup_.wait(lock, [this] {
-      return in_flight_.empty() && finished_.empty() && !committing_;
-    });
+    dispatcher_wakeup_.wait(
+        lock, [this] { return in_flight_.empty() && finished_.empty() && !committing_; });
     shutdown_ = true;
     committer_wakeup_.notify_all();
   }
@@ -142,8 +142,8 @@ Status RunExecutorImpl::Dispatch() {
         return queue_may_have_work_ && !stop_requested_ && claimed_.size() < kClaimedLowWater;
       };
       if (!wants_claims()) {
-        dispatcher_wakeup_.wait_for(
-            lock, poll, [&] { return run_ended_ || !fatal_.ok() || wants_claims(); });
+        dispatcher_wakeup_.wait_for(lock, poll,
+                                    [&] { return run_ended_ || !fatal_.ok() || wants_claims(); });
       }
       if (run_ended_ || !fatal_.ok()) return Status::OK();
       if (!wants_claims()) {
@@ -156,8 +156,8 @@ Status RunExecutorImpl::Dispatch() {
     Lock lock(mutex_);
     SubmitWhileFree(&lock);
     if (taken) continue;
-    const bool idle = claimed_.empty() && in_flight_.empty() && finished_.empty() &&
-                      !committing_ && !evaluate_ && !run_ended_ && !queue_may_have_work_;
+    const bool idle = claimed_.empty() && in_flight_.empty() && finished_.empty() && !committing_ &&
+                      !evaluate_ && !run_ended_ && !queue_may_have_work_;
     if (!idle) continue;
     CAPI_ASSIGN_OR_RETURN(const std::optional<int64_t> delay, environment_.queue->NextDelay());
     if (delay) {
@@ -300,9 +300,9 @@ Status RunExecutorImpl::ExecuteFinish(const ClaimedBatch& batch, const exec::Can
   context.spill_directory = environment_.spill_directory;
   // Not the node's progress: its rows are counted already.
   const store::TableId id{run_.run_id, node->record.table};
-  CAPI_ASSIGN_OR_RETURN(store::FreezeResult frozen,
-                        environment_.tables->FreezeTable(context, id, node::SchemaOf(*node->node),
-                                                         manifests));
+  CAPI_ASSIGN_OR_RETURN(
+      store::FreezeResult frozen,
+      environment_.tables->FreezeTable(context, id, node::SchemaOf(*node->node), manifests));
   counts.duplicates += frozen.duplicates;
   counts.out = frozen.rows;
   finished->result.counts = counts;
@@ -332,9 +332,8 @@ Result<node::NodeRunner*> RunExecutorImpl::RunnerOf(NodeState* node) {
     if (node->node->lookup) {
       const store::TableId id{pins.lookup_run, node->node->lookup->table};
       CAPI_ASSIGN_OR_RETURN(setup.lookup, environment_.catalog->Open(id));
-      CAPI_ASSIGN_OR_RETURN(
-          setup.lookup_index,
-          environment_.catalog->OpenIndex(id, node->node->lookup->index_name));
+      CAPI_ASSIGN_OR_RETURN(setup.lookup_index,
+                            environment_.catalog->OpenIndex(id, node->node->lookup->index_name));
     }
     CAPI_ASSIGN_OR_RETURN(setup.inputs, FingerprintsFromText(pins.inputs));
     return environment_.make_runner(std::move(setup));

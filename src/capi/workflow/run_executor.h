@@ -1,7 +1,8 @@
 #pragma once
 
-// Executes one run: waits for dependencies, claims batches, runs them on the pool, commits what they did and
-// derives the ends of nodes and of the run (architecture 3). Protocol: docs/design/workflow.md.
+// Executes one run: waits for dependencies, claims batches, runs them on the pool, commits what
+// they did and derives the ends of nodes and of the run (architecture 3). Protocol:
+// docs/design/workflow.md.
 
 #include <cstdint>
 #include <functional>
@@ -39,8 +40,8 @@ struct ExecutorEnvironment {
   state::OwnerId owner = 0;
   bool strict = false;
   RunnerFactory make_runner;
-  /// Tries of a batch that fails with kRetriable before it fails for good, and the pause before the first
-  /// repetition (doubled each time).
+  /// Tries of a batch that fails with kRetriable before it fails for good, and the pause before the
+  /// first repetition (doubled each time).
   int max_tries = 3;
   int64_t retry_delay_ms = 200;
   /// How often a stop request and other runs are looked at.
@@ -56,9 +57,10 @@ class RunExecutor {
                                                    const state::RunRecord& run);
   virtual ~RunExecutor() = default;
 
-  /// Once. OK: the run ended (complete or stopped; nodes may have failed). kCancelled: it was cancelled and may
-  /// be resumed. Others: it cannot go on now, for example because the state cannot be written or another run
-  /// must be finished first (kUser "waits_for_other_run"); it may be resumed too.
+  /// Once. OK: the run ended (complete or stopped; nodes may have failed). kCancelled: it was
+  /// cancelled and may be resumed. Others: it cannot go on now, for example because the state
+  /// cannot be written or another run must be finished first (kUser "waits_for_other_run"); it may
+  /// be resumed too.
   virtual Status Run() = 0;
   /// Ends Run soon; batches under way are given back.
   virtual void Cancel(const Status& reason) = 0;

@@ -1,9 +1,9 @@
 #pragma once
 
 // The executor's parts:
-//   run_executor.cc    the dispatcher (the thread in Run): claims batches and keeps the pool busy; the worker side
-//   run_committer.cc   the committer thread: group commit of ended attempts, publishing, ends of nodes and the run
-//   run_readiness.cc   which nodes may start, and pinning
+//   run_executor.cc    the dispatcher (the thread in Run): claims batches and keeps the pool busy;
+//   the worker side run_committer.cc   the committer thread: group commit of ended attempts,
+//   publishing, ends of nodes and the run run_readiness.cc   which nodes may start, and pinning
 // A worker never waits for a sync: it hands its result to the committer and takes the next batch.
 
 #include <condition_variable>
@@ -53,7 +53,8 @@ class RunExecutorImpl final : public RunExecutor {
 
   // run_executor.cc
   Status Dispatch();
-  /// Claims more batches while fewer than wanted are in hand. True if something was taken from the queue.
+  /// Claims more batches while fewer than wanted are in hand. True if something was taken from the
+  /// queue.
   Result<bool> ClaimMore();
   /// Puts claimed batches on the pool while threads are free.
   void SubmitWhileFree(Lock* lock);
@@ -107,12 +108,12 @@ class RunExecutorImpl final : public RunExecutor {
   std::vector<FinishedAttempt> finished_;
   bool queue_may_have_work_ = false;
   bool committing_ = false;
-  bool evaluate_ = false;         ///< a node ended: waiting nodes must be looked at
-  bool stop_requested_ = false;   ///< runs.status is stop
+  bool evaluate_ = false;        ///< a node ended: waiting nodes must be looked at
+  bool stop_requested_ = false;  ///< runs.status is stop
   bool run_ended_ = false;
   bool shutdown_ = false;
-  Status fatal_;                  ///< why the run cannot go on now
-  std::string waiting_for_;       ///< set when all that is left waits for other runs
+  Status fatal_;             ///< why the run cannot go on now
+  std::string waiting_for_;  ///< set when all that is left waits for other runs
   std::thread committer_;
 };
 

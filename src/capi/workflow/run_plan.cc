@@ -18,9 +18,7 @@ constexpr int64_t kMaxBatches = int64_t{1} << 20;
 /// FNV-1a: start lists are short, and the hash only has to notice a difference.
 std::string HashOf(const std::vector<std::string>& parts) {
   uint64_t hash = 14695981039346656037ULL;
-  const auto add = [&hash](unsigned char byte) {
-    hash = (hash ^ byte) * 1099511628211ULL;
-  };
+  const auto add = [&hash](unsigned char byte) { hash = (hash ^ byte) * 1099511628211ULL; };
   for (const std::string& part : parts) {
     for (const char byte : part) add(static_cast<unsigned char>(byte));
     add(0);
@@ -114,13 +112,13 @@ Result<RunPlan> PlanRun(const script::Script& script, const RunRequest& request)
     record.table = node.table_writer ? node.table_writer->name : "";
     record.depth = depths[node.name];
     record.batches_total = node.num_batches();
-    // An uncommitted attempt of a distinct node leaves nothing behind, so repeating it is always right.
-    record.rerun_fails =
-        node.rerun_fails && node.type != script::NodeType::kDistinctTable;
+    // An uncommitted attempt of a distinct node leaves nothing behind, so repeating it is always
+    // right.
+    record.rerun_fails = node.rerun_fails && node.type != script::NodeType::kDistinctTable;
     if (record.batches_total > kMaxBatches) {
-      return UserError("too_many_batches", "a node has more batches than the store can number: " +
-                                               node.name + ", " +
-                                               std::to_string(record.batches_total));
+      return UserError("too_many_batches",
+                       "a node has more batches than the store can number: " + node.name + ", " +
+                           std::to_string(record.batches_total));
     }
     plan.nodes.push_back(std::move(record));
   }

@@ -56,9 +56,9 @@ Result<RunExecutorImpl::Verdict> RunExecutorImpl::Judge(const NodeState& node) {
       record.node_status_ms = other.ended_ms != 0 ? other.ended_ms : other.started_ms;
       records.push_back(record);
     }
-    CAPI_ASSIGN_OR_RETURN(DependencyDecision decision,
-                          Decide(*node.node->policy, records,
-                                 data::Instant::FromMillis(run_.now_ms)));
+    CAPI_ASSIGN_OR_RETURN(
+        DependencyDecision decision,
+        Decide(*node.node->policy, records, data::Instant::FromMillis(run_.now_ms)));
     verdict.command = Combine(verdict.command, decision.command);
     if (decision.command != RuleCommand::kGo && verdict.command == decision.command) {
       verdict.reason = Reason(creator, decision, records);
@@ -113,7 +113,8 @@ Status RunExecutorImpl::Enqueue(NodeState* node) {
 }
 
 Status RunExecutorImpl::EvaluateWaiting() {
-  // Ends that were decided before (an earlier process, a failed dependency) come first: others depend on them.
+  // Ends that were decided before (an earlier process, a failed dependency) come first: others
+  // depend on them.
   bool changed = true;
   while (changed) {
     changed = false;

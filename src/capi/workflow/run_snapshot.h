@@ -15,7 +15,8 @@ enum class NodePhase : uint8_t {
   kWaiting,    ///< its dependencies have not succeeded yet
   kReady,      ///< may run; no batch has begun
   kRunning,    ///< batches are executed
-  kFinishing,  ///< all batches are committed; the table is being frozen or files are being published
+  kFinishing,  ///< all batches are committed; the table is being frozen or files are being
+               ///< published
   kEnded,      ///< see status
 };
 

@@ -19,8 +19,8 @@ Result<std::shared_ptr<const store::Table>> TableCatalog::Open(const store::Tabl
   CAPI_ASSIGN_OR_RETURN(const std::optional<state::NodeRecord> node,
                         state_->NodeOfTable(id.run_id, id.name));
   if (!node || node->manifest.empty()) {
-    return UserError("table_not_found", "no finished table " + id.name + " in run " +
-                                            std::to_string(id.run_id));
+    return UserError("table_not_found",
+                     "no finished table " + id.name + " in run " + std::to_string(id.run_id));
   }
   CAPI_ASSIGN_OR_RETURN(
       std::shared_ptr<const store::Table> table,

@@ -1,6 +1,7 @@
 #pragma once
 
-// Frozen tables of a keyspace by their id: looks up manifests in the state store and keeps what it opened.
+// Frozen tables of a keyspace by their id: looks up manifests in the state store and keeps what it
+// opened.
 
 #include <functional>
 #include <map>
@@ -31,7 +32,8 @@ class TableCatalog {
   store::TableStore* tables_;
   std::mutex mutex_;
   std::map<store::TableId, std::shared_ptr<const store::Table>> open_tables_;
-  std::map<std::pair<store::TableId, std::string>, std::shared_ptr<const store::Index>> open_indexes_;
+  std::map<std::pair<store::TableId, std::string>, std::shared_ptr<const store::Index>>
+      open_indexes_;
 };
 
 }  // namespace capi::workflow

@@ -38,8 +38,8 @@ Status StatusOfSqlite(int code, std::string_view what, std::string_view detail) 
   constexpr int kPrimaryMask = 0xff;
   ErrorInfo info;
   info.kind = KindOfCode(code & kPrimaryMask);
-  std::string message = "workflow state database: " + std::string(what) + ": " +
-                        sqlite3_errstr(code);
+  std::string message =
+      "workflow state database: " + std::string(what) + ": " + sqlite3_errstr(code);
   if (!detail.empty() && detail != sqlite3_errstr(code)) message += ": " + std::string(detail);
   return MakeError(std::move(info), std::move(message));
 }
@@ -79,16 +79,16 @@ Status Query::Bind(int position, int64_t value) {
 Status Query::Bind(int position, std::string_view value) {
   // An empty view may hold a null pointer, which would bind NULL.
   const char* data = value.empty() ? "" : value.data();
-  const int code = sqlite3_bind_text64(statement_, position, data, value.size(), SQLITE_STATIC,
-                                       SQLITE_UTF8);
+  const int code =
+      sqlite3_bind_text64(statement_, position, data, value.size(), SQLITE_STATIC, SQLITE_UTF8);
   return code == SQLITE_OK ? Status::OK() : StatusOfSqlite(code, "cannot bind a text", "");
 }
 
 Result<std::unique_ptr<Connection>> Connection::Open(const ConnectionOptions& options) {
   sqlite3* database = nullptr;
-  const int flags = (options.read_only ? SQLITE_OPEN_READONLY
-                                       : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE) |
-                    SQLITE_OPEN_NOMUTEX;
+  const int flags =
+      (options.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE) |
+      SQLITE_OPEN_NOMUTEX;
   const int code = sqlite3_open_v2(options.path.c_str(), &database, flags,
                                    options.vfs.empty() ? nullptr : options.vfs.c_str());
   // Owned from here on: SQLite gives a handle even when opening fails.
@@ -99,8 +99,8 @@ Result<std::unique_ptr<Connection>> Connection::Open(const ConnectionOptions& op
   }
   sqlite3_extended_result_codes(database, 1);
   sqlite3_busy_timeout(database, kBusyTimeoutMs);
-  // Closing leaves the write-ahead log to the next opener: a checkpoint would cost two syncs at the end of
-  // every run, and any SQLite reads the log.
+  // Closing leaves the write-ahead log to the next opener: a checkpoint would cost two syncs at the
+  // end of every run, and any SQLite reads the log.
   sqlite3_db_config(database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
   // NORMAL: a commit is written but not synced; SyncLog is the sync.
   CAPI_RETURN_NOT_OK(

@@ -69,8 +69,8 @@ class Connection {
 
   /// Syncs the main database file itself, which commits to the write-ahead log do not.
   Status SyncMainFile();
-  /// Syncs the write-ahead log: all transactions committed before, by any connection, are durable then. Needs
-  /// one use of the database by this connection before.
+  /// Syncs the write-ahead log: all transactions committed before, by any connection, are durable
+  /// then. Needs one use of the database by this connection before.
   Status SyncLog();
 
   /// Statements without rows or parameters, several allowed.

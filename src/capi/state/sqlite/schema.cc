@@ -7,8 +7,9 @@ namespace capi::state {
 
 namespace {
 
-// Version 1. Statuses are the numbers of spec/engine.md 1.1, times are milliseconds since 1970 UTC, lists are
-// JSON arrays. The wf_* views are the workflow tables of spec/storage.md 2, for people with a SQL shell.
+// Version 1. Statuses are the numbers of spec/engine.md 1.1, times are milliseconds since 1970 UTC,
+// lists are JSON arrays. The wf_* views are the workflow tables of spec/storage.md 2, for people
+// with a SQL shell.
 constexpr const char* kVersion1 = R"sql(
 CREATE TABLE owners(
   owner INTEGER PRIMARY KEY,

@@ -48,11 +48,10 @@ Result<std::vector<Claim>> SqliteStore::ClaimBatches(const NodeId& node, int64_t
       claims.push_back(claim);
     }
     if (claims.empty()) return Status::OK();
-    CAPI_ASSIGN_OR_RETURN(
-        const int64_t started,
-        connection->Run("UPDATE nodes SET status = 1, started_ms = ?3 "
-                        "WHERE run_id = ?1 AND node_index = ?2 AND status = 0",
-                        node.run_id, node.node_index, now));
+    CAPI_ASSIGN_OR_RETURN(const int64_t started,
+                          connection->Run("UPDATE nodes SET status = 1, started_ms = ?3 "
+                                          "WHERE run_id = ?1 AND node_index = ?2 AND status = 0",
+                                          node.run_id, node.node_index, now));
     if (started == 0) return Status::OK();
     return AddEvent(connection, EventKind::kNode, node, claims.front().batch_index,
                     static_cast<int>(NodeStatus::kStart), "");
@@ -70,10 +69,11 @@ Status SqliteStore::ReleaseIn(Connection* connection, const AttemptRelease& rele
                       release.owner, release.attempt));
   if (changed == 0) return Status::OK();
   return connection
-      ->Run("INSERT OR REPLACE INTO attempts(run_id, node_index, batch_index, attempt, owner, "
-            "outcome, message, ended_ms) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-            release.id.node.run_id, release.id.node.node_index, release.id.batch_index,
-            release.attempt, release.owner, release.outcome, release.text, env_->NowMillis())
+      ->Run(
+          "INSERT OR REPLACE INTO attempts(run_id, node_index, batch_index, attempt, owner, "
+          "outcome, message, ended_ms) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+          release.id.node.run_id, release.id.node.node_index, release.id.batch_index,
+          release.attempt, release.owner, release.outcome, release.text, env_->NowMillis())
       .status();
 }
 
@@ -123,12 +123,12 @@ Status SqliteStore::EndAttempts(const std::vector<AttemptEnd>& ends, const Deriv
       CAPI_ASSIGN_OR_RETURN(const bool won, EndAttemptIn(connection, end));
       committed.push_back(won);
       if (!won) continue;
-      CAPI_RETURN_NOT_OK(
-          connection
-              ->Run("DELETE FROM files WHERE run_id = ?1 AND node_index = ?2 AND "
-                    "batch_index = ?3 AND attempt = ?4 AND state = 0",
-                    end.id.node.run_id, end.id.node.node_index, end.id.batch_index, end.attempt)
-              .status());
+      CAPI_RETURN_NOT_OK(connection
+                             ->Run("DELETE FROM files WHERE run_id = ?1 AND node_index = ?2 AND "
+                                   "batch_index = ?3 AND attempt = ?4 AND state = 0",
+                                   end.id.node.run_id, end.id.node.node_index, end.id.batch_index,
+                                   end.attempt)
+                             .status());
     }
     CAPI_RETURN_NOT_OK(ApplyIn(connection, derive(committed)));
     CAPI_FAULT_POINT("state.before_commit");
@@ -140,10 +140,9 @@ Result<std::optional<std::vector<BatchRecord>>> SqliteStore::ExpireOwner(OwnerId
                                                                          int64_t seen_renewals) {
   std::optional<std::vector<BatchRecord>> lost;
   CAPI_RETURN_NOT_OK(Write([&](Connection* connection) -> Status {
-    CAPI_ASSIGN_OR_RETURN(
-        const int64_t removed,
-        connection->Run("DELETE FROM owners WHERE owner = ?1 AND renewals = ?2", owner,
-                        seen_renewals));
+    CAPI_ASSIGN_OR_RETURN(const int64_t removed,
+                          connection->Run("DELETE FROM owners WHERE owner = ?1 AND renewals = ?2",
+                                          owner, seen_renewals));
     if (removed == 0) return Status::OK();
     lost.emplace();
     std::vector<bool> fails;
@@ -188,11 +187,11 @@ Result<std::optional<std::vector<BatchRecord>>> SqliteStore::ExpireOwner(OwnerId
 Result<std::vector<BatchRecord>> SqliteStore::Batches(const NodeId& node) {
   const std::lock_guard lock(reader_.mutex);
   CAPI_ASSIGN_OR_RETURN(
-      Query query, reader_.connection->Select(
-                       "SELECT " CAPI_BATCH_COLUMNS
-                       " FROM batches b WHERE b.run_id = ?1 AND b.node_index = ?2 "
-                       "ORDER BY b.batch_index",
-                       node.run_id, node.node_index));
+      Query query,
+      reader_.connection->Select("SELECT " CAPI_BATCH_COLUMNS
+                                 " FROM batches b WHERE b.run_id = ?1 AND b.node_index = ?2 "
+                                 "ORDER BY b.batch_index",
+                                 node.run_id, node.node_index));
   std::vector<BatchRecord> batches;
   while (true) {
     CAPI_ASSIGN_OR_RETURN(const bool row, query.Step());

@@ -1,6 +1,6 @@
-#include "capi/state/sqlite/sqlite_rows_internal.h"
-
 #include <nlohmann/json.hpp>
+
+#include "capi/state/sqlite/sqlite_rows_internal.h"
 
 namespace capi::state {
 

@@ -21,8 +21,8 @@ namespace {
 constexpr int64_t kPageBytes = 4096;
 constexpr std::string_view kMagic = "SQLite format 3";
 
-/// Removes what a power failure in the middle of CreateOrMigrate left behind. Nothing was ever committed to it,
-/// because the first page is synced before anything else.
+/// Removes what a power failure in the middle of CreateOrMigrate left behind. Nothing was ever
+/// committed to it, because the first page is synced before anything else.
 Status RemoveUnfinishedDatabase(Env* env, const std::string& path) {
   CAPI_ASSIGN_OR_RETURN(const bool exists, env->Exists(path));
   if (!exists) return Status::OK();
@@ -38,8 +38,8 @@ Status RemoveUnfinishedDatabase(Env* env, const std::string& path) {
   return Status::OK();
 }
 
-/// Switching an empty database to write-ahead logging the usual way costs eight syncs. One is needed: that of
-/// the first page. The schema becomes durable with the first sync of the log.
+/// Switching an empty database to write-ahead logging the usual way costs eight syncs. One is
+/// needed: that of the first page. The schema becomes durable with the first sync of the log.
 Status CreateOrMigrate(Connection* connection) {
   bool empty = false;
   {
@@ -51,8 +51,7 @@ Status CreateOrMigrate(Connection* connection) {
     CAPI_RETURN_NOT_OK(connection->ExecuteScript("PRAGMA journal_mode=WAL"));
     return MigrateSchema(connection);
   }
-  CAPI_RETURN_NOT_OK(
-      connection->ExecuteScript("PRAGMA synchronous=OFF; PRAGMA journal_mode=WAL"));
+  CAPI_RETURN_NOT_OK(connection->ExecuteScript("PRAGMA synchronous=OFF; PRAGMA journal_mode=WAL"));
   CAPI_RETURN_NOT_OK(connection->SyncMainFile());
   CAPI_RETURN_NOT_OK(MigrateSchema(connection));
   return connection->ExecuteScript("PRAGMA synchronous=NORMAL");
@@ -181,11 +180,10 @@ Status SqliteStore::ApplyIn(Connection* connection, const Changes& changes) {
                                 static_cast<int>(*change.status), comment));
   }
   for (const RunChange& change : changes.completed_runs) {
-    CAPI_ASSIGN_OR_RETURN(
-        const int64_t changed,
-        connection->Run("UPDATE runs SET status = 2, ended_ms = ?2, comment = ?3 "
-                        "WHERE run_id = ?1 AND status = 1",
-                        change.run_id, env_->NowMillis(), change.comment));
+    CAPI_ASSIGN_OR_RETURN(const int64_t changed,
+                          connection->Run("UPDATE runs SET status = 2, ended_ms = ?2, comment = ?3 "
+                                          "WHERE run_id = ?1 AND status = 1",
+                                          change.run_id, env_->NowMillis(), change.comment));
     if (changed == 0) continue;
     CAPI_RETURN_NOT_OK(AddEvent(connection, EventKind::kRun, {change.run_id, 0}, 0,
                                 static_cast<int>(RunStatus::kComplete), change.comment));
@@ -251,9 +249,9 @@ Result<std::vector<RunRecord>> SqliteStore::Runs() {
 
 Result<std::optional<RunRecord>> SqliteStore::FindRun(int64_t run_id) {
   const std::lock_guard lock(reader_.mutex);
-  CAPI_ASSIGN_OR_RETURN(
-      Query query, reader_.connection->Select(
-                       "SELECT " CAPI_RUN_COLUMNS " FROM runs r WHERE r.run_id = ?1", run_id));
+  CAPI_ASSIGN_OR_RETURN(Query query,
+                        reader_.connection->Select(
+                            "SELECT " CAPI_RUN_COLUMNS " FROM runs r WHERE r.run_id = ?1", run_id));
   CAPI_ASSIGN_OR_RETURN(const bool row, query.Step());
   if (!row) return std::nullopt;
   return ReadRun(query, 0);
@@ -267,24 +265,22 @@ Status SqliteStore::StopRun(int64_t run_id, const std::string& comment) {
       CAPI_ASSIGN_OR_RETURN(const bool known, query.Step());
       if (!known) return UserError("unknown_run", "no such run: " + std::to_string(run_id));
     }
-    CAPI_ASSIGN_OR_RETURN(
-        const int64_t changed,
-        connection->Run("UPDATE runs SET status = 3, ended_ms = ?2, comment = ?3 "
-                        "WHERE run_id = ?1 AND status <> 3",
-                        run_id, env_->NowMillis(), comment));
+    CAPI_ASSIGN_OR_RETURN(const int64_t changed,
+                          connection->Run("UPDATE runs SET status = 3, ended_ms = ?2, comment = ?3 "
+                                          "WHERE run_id = ?1 AND status <> 3",
+                                          run_id, env_->NowMillis(), comment));
     if (changed == 0) return Status::OK();
-    return AddEvent(connection, EventKind::kRun, {run_id, 0}, 0,
-                    static_cast<int>(RunStatus::kStop), comment);
+    return AddEvent(connection, EventKind::kRun, {run_id, 0}, 0, static_cast<int>(RunStatus::kStop),
+                    comment);
   });
 }
 
 Result<std::vector<NodeRecord>> SqliteStore::Nodes(int64_t run_id) {
   const std::lock_guard lock(reader_.mutex);
-  CAPI_ASSIGN_OR_RETURN(
-      Query query,
-      reader_.connection->Select("SELECT " CAPI_NODE_COLUMNS
-                                 " FROM nodes n WHERE n.run_id = ?1 ORDER BY n.node_index",
-                                 run_id));
+  CAPI_ASSIGN_OR_RETURN(Query query, reader_.connection->Select(
+                                         "SELECT " CAPI_NODE_COLUMNS
+                                         " FROM nodes n WHERE n.run_id = ?1 ORDER BY n.node_index",
+                                         run_id));
   std::vector<NodeRecord> nodes;
   while (true) {
     CAPI_ASSIGN_OR_RETURN(const bool row, query.Step());
@@ -316,11 +312,10 @@ Result<std::vector<std::pair<NodeRecord, RunRecord>>> SqliteStore::NodesNamed(
 Result<std::optional<NodeRecord>> SqliteStore::NodeOfTable(int64_t run_id,
                                                            const std::string& table) {
   const std::lock_guard lock(reader_.mutex);
-  CAPI_ASSIGN_OR_RETURN(
-      Query query,
-      reader_.connection->Select("SELECT " CAPI_NODE_COLUMNS
-                                 " FROM nodes n WHERE n.run_id = ?1 AND n.table_name = ?2",
-                                 run_id, table));
+  CAPI_ASSIGN_OR_RETURN(Query query, reader_.connection->Select(
+                                         "SELECT " CAPI_NODE_COLUMNS
+                                         " FROM nodes n WHERE n.run_id = ?1 AND n.table_name = ?2",
+                                         run_id, table));
   CAPI_ASSIGN_OR_RETURN(const bool row, query.Step());
   if (!row) return std::nullopt;
   return ReadNode(query, 0);
@@ -331,10 +326,11 @@ Result<std::optional<NodeRecord>> SqliteStore::NodeOfTable(int64_t run_id,
 Status SqliteStore::PlanFile(const FileRecord& file) {
   CAPI_RETURN_NOT_OK(Write([&](Connection* connection) {
     return connection
-        ->Run("INSERT OR REPLACE INTO files(run_id, node_index, batch_index, attempt, target, "
-              "temp_path, size, rows, state) VALUES(?1, ?2, ?3, ?4, ?5, ?6, 0, 0, 0)",
-              file.id.node.run_id, file.id.node.node_index, file.id.batch_index, file.attempt,
-              file.target, file.temp_path)
+        ->Run(
+            "INSERT OR REPLACE INTO files(run_id, node_index, batch_index, attempt, target, "
+            "temp_path, size, rows, state) VALUES(?1, ?2, ?3, ?4, ?5, ?6, 0, 0, 0)",
+            file.id.node.run_id, file.id.node.node_index, file.id.batch_index, file.attempt,
+            file.target, file.temp_path)
         .status();
   }));
   return Sync();
@@ -348,8 +344,8 @@ Status SqliteStore::MarkPublished(const std::vector<FileRecord>& files, const Ch
           connection
               ->Run("UPDATE files SET state = 2 WHERE run_id = ?1 AND node_index = ?2 AND "
                     "batch_index = ?3 AND attempt = ?4 AND target = ?5 AND state = 1",
-                    file.id.node.run_id, file.id.node.node_index, file.id.batch_index,
-                    file.attempt, file.target)
+                    file.id.node.run_id, file.id.node.node_index, file.id.batch_index, file.attempt,
+                    file.target)
               .status());
     }
     return ApplyIn(connection, changes);
@@ -364,8 +360,8 @@ Status SqliteStore::ForgetPlannedFiles(const std::vector<FileRecord>& files) {
           connection
               ->Run("DELETE FROM files WHERE run_id = ?1 AND node_index = ?2 AND "
                     "batch_index = ?3 AND attempt = ?4 AND target = ?5 AND state = 0",
-                    file.id.node.run_id, file.id.node.node_index, file.id.batch_index,
-                    file.attempt, file.target)
+                    file.id.node.run_id, file.id.node.node_index, file.id.batch_index, file.attempt,
+                    file.target)
               .status());
     }
     return Status::OK();
@@ -378,16 +374,16 @@ Result<std::vector<FileRecord>> SqliteStore::Files(std::optional<int64_t> run_id
   const std::lock_guard lock(reader_.mutex);
   // The partial index on unfinished files is used only with a literal condition.
   const bool unfinished = state && *state != FileState::kPublished;
-  const char* sql = unfinished
-                        ? "SELECT run_id, node_index, batch_index, attempt, target, temp_path, size, "
-                          "rows, state FROM files WHERE state < 2 AND (?1 = -1 OR run_id = ?1) AND "
-                          "(?2 = -1 OR state = ?2) ORDER BY run_id, node_index, batch_index, target"
-                        : "SELECT run_id, node_index, batch_index, attempt, target, temp_path, size, "
-                          "rows, state FROM files WHERE (?1 = -1 OR run_id = ?1) AND "
-                          "(?2 = -1 OR state = ?2) ORDER BY run_id, node_index, batch_index, target";
-  CAPI_ASSIGN_OR_RETURN(
-      Query query, reader_.connection->Select(sql, run_id.value_or(kAny),
-                                              state ? static_cast<int64_t>(*state) : kAny));
+  const char* sql =
+      unfinished ? "SELECT run_id, node_index, batch_index, attempt, target, temp_path, size, "
+                   "rows, state FROM files WHERE state < 2 AND (?1 = -1 OR run_id = ?1) AND "
+                   "(?2 = -1 OR state = ?2) ORDER BY run_id, node_index, batch_index, target"
+                 : "SELECT run_id, node_index, batch_index, attempt, target, temp_path, size, "
+                   "rows, state FROM files WHERE (?1 = -1 OR run_id = ?1) AND "
+                   "(?2 = -1 OR state = ?2) ORDER BY run_id, node_index, batch_index, target";
+  CAPI_ASSIGN_OR_RETURN(Query query,
+                        reader_.connection->Select(sql, run_id.value_or(kAny),
+                                                   state ? static_cast<int64_t>(*state) : kAny));
   std::vector<FileRecord> files;
   while (true) {
     CAPI_ASSIGN_OR_RETURN(const bool row, query.Step());

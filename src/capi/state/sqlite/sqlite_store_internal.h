@@ -16,11 +16,13 @@
 namespace capi::state {
 
 /// Three connections to one database in WAL mode:
-///  * the writer commits without syncing (synchronous=NORMAL), so that claims, renewals and pins cost no sync and
+///  * the writer commits without syncing (synchronous=NORMAL), so that claims, renewals and pins
+///  cost no sync and
 ///    never wait for one: losing the last of them in a power failure is harmless;
-///  * the syncer makes commits durable: Sync() syncs the log once for all who wait for it (group commit). What
-///    it covers is as safe as with synchronous=FULL, but the log is not locked meanwhile. The log is
-///    sequential: whatever a durable commit depends on is durable too;
+///  * the syncer makes commits durable: Sync() syncs the log once for all who wait for it (group
+///  commit). What
+///    it covers is as safe as with synchronous=FULL, but the log is not locked meanwhile. The log
+///    is sequential: whatever a durable commit depends on is durable too;
 ///  * the reader never waits for the others.
 class SqliteStore final : public StateStore {
  public:
@@ -81,7 +83,8 @@ class SqliteStore final : public StateStore {
   Side writer_;
   Side syncer_;
   Side reader_;
-  /// Transactions committed, and how many of them are known to be durable (guarded by syncer_.mutex).
+  /// Transactions committed, and how many of them are known to be durable (guarded by
+  /// syncer_.mutex).
   std::atomic<int64_t> num_commits_{0};
   int64_t num_durable_ = 0;
 };

@@ -204,8 +204,9 @@ TEST_F(SqliteStoreTest, ExpiryFailsBatchesOfNodesThatMustNotBeRepeated) {
 TEST_F(SqliteStoreTest, ReleaseGivesTheBatchBack) {
   const NodeId node{NewRun(), 0};
   const auto claims = store_->ClaimBatches(node, 0, 2, kMe).ValueOrDie();
-  ASSERT_TRUE(store_->ReleaseAttempts({{{node, 0}, 1, kMe, "retried", "timeout"},
-                                       {{node, 1}, 1, kOther, "retried", "not mine"}})
+  ASSERT_TRUE(store_
+                  ->ReleaseAttempts({{{node, 0}, 1, kMe, "retried", "timeout"},
+                                     {{node, 1}, 1, kOther, "retried", "not mine"}})
                   .ok());
   const auto again = store_->ClaimBatches(node, 0, 2, kMe).ValueOrDie();
   ASSERT_EQ(again.size(), 1u);

@@ -1,7 +1,6 @@
-#include "capi/store/index/duplicate_finder_internal.h"
-
 #include "arrow/array/array_base.h"
 #include "capi/data/key.h"
+#include "capi/store/index/duplicate_finder_internal.h"
 
 namespace capi::store {
 
@@ -38,8 +37,8 @@ Result<std::vector<int>> KeyFieldsOf(const TableSchema& schema, const IndexSchem
       if (schema.fields[f].name == component.field) position = static_cast<int>(f);
     }
     if (position < 0) {
-      return BugError("index " + index.name + " names a field the table does not have: " +
-                      component.field);
+      return BugError("index " + index.name +
+                      " names a field the table does not have: " + component.field);
     }
     if (schema.fields[static_cast<size_t>(position)].type != component.type) {
       return BugError("index " + index.name + " gives another type to field " + component.field);

@@ -47,11 +47,12 @@ class DuplicateFinder {
   Rows rows_;
   Report report_;
   std::optional<IndexEntry> previous_;
-  bool previous_held_ = false;         // previous_ is the last of candidates_
+  bool previous_held_ = false;          // previous_ is the last of candidates_
   std::vector<IndexEntry> candidates_;  // groups of two or more with one hash
 };
 
-/// The pair of rows to report: that with the smallest second row. Deterministic over any order of Offer.
+/// The pair of rows to report: that with the smallest second row. Deterministic over any order of
+/// Offer.
 struct KeyViolation {
   data::RowId first = data::kNoRow;
   data::RowId second = data::kNoRow;

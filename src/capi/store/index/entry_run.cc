@@ -54,7 +54,8 @@ Status EntryPageWriter::Add(std::span<const IndexEntry> entries) {
       continue;
     }
     const size_t taken = std::min(kPage - page_.size(), entries.size());
-    page_.insert(page_.end(), entries.begin(), entries.begin() + static_cast<std::ptrdiff_t>(taken));
+    page_.insert(page_.end(), entries.begin(),
+                 entries.begin() + static_cast<std::ptrdiff_t>(taken));
     entries = entries.subspan(taken);
     if (page_.size() == kPage) {
       CAPI_RETURN_NOT_OK(WritePage(page_.data(), kPage));

@@ -27,8 +27,8 @@ class EntryRun {
       : entries_(entries),
         count_(count),
         checksums_(checksums),
-        verified_(std::make_unique<std::atomic<uint8_t>[]>(
-            static_cast<size_t>(NumIndexPages(count)))),
+        verified_(
+            std::make_unique<std::atomic<uint8_t>[]>(static_cast<size_t>(NumIndexPages(count)))),
         path_(std::move(path)),
         position_(position) {}
 

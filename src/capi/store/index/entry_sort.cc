@@ -1,11 +1,11 @@
-#include "capi/store/index/entry_sort_internal.h"
-
 #include <algorithm>
 #include <array>
 #include <atomic>
 #include <bit>
 #include <cstring>
 #include <utility>
+
+#include "capi/store/index/entry_sort_internal.h"
 
 namespace capi::store {
 
@@ -123,8 +123,7 @@ Result<std::unique_ptr<IndexEntry[]>> SortedEntries(const std::vector<HashedRows
     auto scratch = std::make_unique_for_overwrite<IndexEntry[]>(static_cast<size_t>(largest));
     for (size_t b = tasks[static_cast<size_t>(task)]; b < tasks[static_cast<size_t>(task) + 1];
          ++b) {
-      SortBucket(entries.get() + ends[b], ends[b + 1] - ends[b], shift - kRadixBits,
-                 scratch.get());
+      SortBucket(entries.get() + ends[b], ends[b + 1] - ends[b], shift - kRadixBits, scratch.get());
     }
     return Status::OK();
   };

@@ -20,8 +20,8 @@ Status HashIndexKeys(const std::vector<data::KeyComponent>& components,
                      const std::vector<std::shared_ptr<arrow::Array>>& columns, int64_t num_rows,
                      uint64_t* hashes);
 
-/// Only the highest `bits` bits of hashes are used from now on (64: all), so that tests meet keys that
-/// differ and hash alike.
+/// Only the highest `bits` bits of hashes are used from now on (64: all), so that tests meet keys
+/// that differ and hash alike.
 void SetIndexHashBitsForTesting(int bits);
 
 /// Hashes of rows that follow one another.

@@ -1,5 +1,3 @@
-#include "capi/store/index/frozen_index_internal.h"
-
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -9,6 +7,7 @@
 #include "capi/data/key.h"
 #include "capi/store/index/duplicate_finder_internal.h"
 #include "capi/store/index/entry_sort_internal.h"
+#include "capi/store/index/frozen_index_internal.h"
 
 namespace capi::store {
 
@@ -83,8 +82,7 @@ Status FrozenIndex::ReadEntries(int64_t begin, int64_t end, std::vector<uint64_t
 }
 
 Status FrozenIndex::Compare(KeyMatcher* matcher, Candidates* candidates,
-                            std::vector<int32_t>* left_rows,
-                            std::vector<data::RowId>* right_rows) {
+                            std::vector<int32_t>* left_rows, std::vector<data::RowId>* right_rows) {
   const size_t n = candidates->left.size();
   candidates->equal.resize(n);
   CAPI_RETURN_NOT_OK(matcher->Match(candidates->left.data(), candidates->right.data(),
@@ -111,8 +109,8 @@ Status FrozenIndex::FindCandidates(const uint64_t* hashes, int64_t n,
                                    std::vector<int32_t>* left_rows,
                                    std::vector<data::RowId>* right_rows) const {
   const IndexEntry* entries = entries_->entries();
-  CAPI_ASSIGN_OR_RETURN(KeyMatcher matcher,
-                        KeyMatcher::Make(&table_->rows(), &schema_->components, &key_fields_, &keys));
+  CAPI_ASSIGN_OR_RETURN(KeyMatcher matcher, KeyMatcher::Make(&table_->rows(), &schema_->components,
+                                                             &key_fields_, &keys));
   Candidates candidates;
   candidates.left.reserve(kCompareCandidates);
   candidates.right.reserve(kCompareCandidates);
@@ -138,9 +136,9 @@ Status FrozenIndex::FindCandidates(const uint64_t* hashes, int64_t n,
       const IndexEntry* entry = entries + begins[i];
       const IndexEntry* end = entries + ends[i];
       if (end - entry > kLongBucket) {
-        entry = std::lower_bound(
-            entry, end, hash,
-            [](const IndexEntry& left, uint64_t right) { return left.hash < right; });
+        entry = std::lower_bound(entry, end, hash, [](const IndexEntry& left, uint64_t right) {
+          return left.hash < right;
+        });
       }
       while (entry != end && entry->hash < hash) ++entry;
       for (; entry != end && entry->hash == hash; ++entry) {

@@ -1,7 +1,7 @@
-#include "capi/store/index/index_collector_internal.h"
-
 #include <algorithm>
 #include <utility>
+
+#include "capi/store/index/index_collector_internal.h"
 
 namespace capi::store {
 

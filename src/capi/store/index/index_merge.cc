@@ -1,5 +1,3 @@
-#include "capi/store/index/index_merge_internal.h"
-
 #include <algorithm>
 #include <bit>
 #include <limits>
@@ -8,6 +6,7 @@
 
 #include "capi/exec/ordered_pipeline.h"
 #include "capi/store/index/entry_sort_internal.h"
+#include "capi/store/index/index_merge_internal.h"
 
 namespace capi::store {
 
@@ -45,8 +44,7 @@ class RangePlanner {
     const uint64_t last = bits == 0 ? 0 : (uint64_t{1} << bits) - 1;
     for (uint64_t range = last;; --range) {
       const uint64_t low = bits == 0 ? 0 : range << (kHashBits - bits);
-      const uint64_t high =
-          bits == 0 ? ~uint64_t{0} : low | (~uint64_t{0} >> bits);
+      const uint64_t high = bits == 0 ? ~uint64_t{0} : low | (~uint64_t{0} >> bits);
       pending_.push_back({low, high});
       if (range == 0) break;
     }

@@ -24,8 +24,8 @@ struct MergedRange {
   exec::Reservation reservation;
 };
 
-/// Merges by ranges of hashes: `check` sees a whole range (all entries of a hash together; it may remove
-/// entries) in parallel with others, `emit` gets the ranges in order.
+/// Merges by ranges of hashes: `check` sees a whole range (all entries of a hash together; it may
+/// remove entries) in parallel with others, `emit` gets the ranges in order.
 Status MergeRuns(const exec::Context& context, const std::vector<const EntryRun*>& runs,
                  const std::function<Status(MergedRange*)>& check,
                  const std::function<Status(std::span<const IndexEntry>)>& emit);

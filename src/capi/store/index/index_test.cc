@@ -116,9 +116,10 @@ TEST_F(IndexTest, FindsAllMatchesInRowOrder) {
       Must(Build(schema, {{MakeBatch({Ints({7, 8, 7})})}, {}, {MakeBatch({Ints({7, 9})})}}));
   const auto index = Must(store_->OpenIndex(table, "by_n"));
   EXPECT_EQ(index->num_entries(), 5);
-  EXPECT_EQ(Found(*index, {Ints({9, 1, 7})}),
-            (Pairs{{0, MakeRowId(2, 1)}, {2, MakeRowId(0, 0)}, {2, MakeRowId(0, 2)},
-                   {2, MakeRowId(2, 0)}}));
+  EXPECT_EQ(
+      Found(*index, {Ints({9, 1, 7})}),
+      (Pairs{
+          {0, MakeRowId(2, 1)}, {2, MakeRowId(0, 0)}, {2, MakeRowId(0, 2)}, {2, MakeRowId(2, 0)}}));
 }
 
 TEST_F(IndexTest, AgreesWithBruteForce) {
@@ -169,10 +170,10 @@ TEST_F(IndexTest, MergesRangesOfManyEntries) {
 
 TEST_F(IndexTest, DuplicateInsideAnAttemptIsTheUsersError) {
   const TableSchema schema = KeyTable("orders", true);
-  const Status status =
-      Write(schema, 3, {MakeBatch({Ints({1, 2, 3}), Strings({"a", "b", "c"})}),
-                        MakeBatch({Ints({4, 5, 6}), Strings({"d", "b", "a"})})})
-          .status();
+  const Status status = Write(schema, 3,
+                              {MakeBatch({Ints({1, 2, 3}), Strings({"a", "b", "c"})}),
+                               MakeBatch({Ints({4, 5, 6}), Strings({"d", "b", "a"})})})
+                            .status();
   EXPECT_EQ(KindOf(status), ErrorKind::kUser);
   EXPECT_EQ(InfoOf(status).error_class, "duplicate_key");
   EXPECT_EQ(status.message(),
@@ -202,11 +203,10 @@ TEST_F(IndexTest, DuplicateInALargeAttemptIsFoundToo) {
 
 TEST_F(IndexTest, DuplicateAcrossAttemptsIsTheUsersError) {
   const TableSchema schema = KeyTable("orders", true);
-  const Status status =
-      Build(schema, {{MakeBatch({Ints({1, 2}), Strings({"a", "b"})})},
-                     {MakeBatch({Ints({1, 2}), Strings({"c", "d"})})},
-                     {MakeBatch({Ints({1, 2, 3}), Strings({"e", "d", "a"})})}})
-          .status();
+  const Status status = Build(schema, {{MakeBatch({Ints({1, 2}), Strings({"a", "b"})})},
+                                       {MakeBatch({Ints({1, 2}), Strings({"c", "d"})})},
+                                       {MakeBatch({Ints({1, 2, 3}), Strings({"e", "d", "a"})})}})
+                            .status();
   EXPECT_EQ(InfoOf(status).error_class, "duplicate_key");
   EXPECT_EQ(status.message(),
             "unique index has two rows with one key: index by_s of table orders, key s=\"d\", "
@@ -228,8 +228,8 @@ TEST_F(IndexTest, CollidingKeysAreNotDuplicates) {
                 .status());
   more[7] = "9";
   const Status status =
-      Build(KeyTable("orders", true), {{MakeBatch({Ints(ints), Strings(strings)})},
-                                       {MakeBatch({Ints(ints), Strings(more)})}})
+      Build(KeyTable("orders", true),
+            {{MakeBatch({Ints(ints), Strings(strings)})}, {MakeBatch({Ints(ints), Strings(more)})}})
           .status();
   EXPECT_NE(status.message().find("row 10 of batch 0 and row 8 of batch 1"), std::string::npos)
       << status.message();
@@ -319,9 +319,9 @@ TEST_F(DistinctTest, WithoutMemoryForKeysFreezeDecides) {
 
 TEST_F(DistinctTest, DuplicatesAreCounted) {
   const TableSchema schema = Schema("counted");
-  const AttemptManifest zero =
-      Must(Write(schema, 0, {MakeBatch({Ints({1, 2, 3}), Strings({"a", "b", "a"})}),
-                             MakeBatch({Ints({4}), Strings({"b"})})}));
+  const AttemptManifest zero = Must(Write(schema, 0,
+                                          {MakeBatch({Ints({1, 2, 3}), Strings({"a", "b", "a"})}),
+                                           MakeBatch({Ints({4}), Strings({"b"})})}));
   EXPECT_EQ(zero.rows, 2);
   EXPECT_EQ(zero.duplicates, 2);
   const AttemptManifest one =
@@ -385,7 +385,8 @@ TEST_F(IndexTest, EntriesAreSortedWhateverTheHashes) {
         pieces[p].first_row = MakeRowId(0, static_cast<int64_t>(p * count));
         for (size_t i = 0; i < count; ++i) {
           pieces[p].hashes.push_back(random() & mask);
-          expected.push_back({pieces[p].hashes.back(), pieces[p].first_row + static_cast<int64_t>(i)});
+          expected.push_back(
+              {pieces[p].hashes.back(), pieces[p].first_row + static_cast<int64_t>(i)});
         }
       }
       std::vector<IndexEntry> shuffled = expected;

@@ -1,5 +1,3 @@
-#include "capi/store/index/key_matcher_internal.h"
-
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -10,6 +8,7 @@
 #include "arrow/array/data.h"
 #include "arrow/buffer.h"
 #include "arrow/type.h"
+#include "capi/store/index/key_matcher_internal.h"
 
 namespace capi::store {
 
@@ -36,8 +35,7 @@ Result<KeyMatcher> KeyMatcher::Make(const SegmentSet* rows,
   for (size_t c = 0; c < components->size(); ++c) {
     const data::KeyComponent& component = (*components)[c];
     const arrow::Array& column = *(*left)[c];
-    const TableLayout::Place& place =
-        rows->layout().places[static_cast<size_t>((*key_fields)[c])];
+    const TableLayout::Place& place = rows->layout().places[static_cast<size_t>((*key_fields)[c])];
     Part part;
     part.slot = place.slot;
     if (place.group < 0) {

@@ -1,5 +1,3 @@
-#include "capi/store/segment/block_view_internal.h"
-
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -12,6 +10,7 @@
 #include "arrow/util/bitmap_ops.h"
 #include "capi/data/datetime.h"
 #include "capi/data/decimal.h"
+#include "capi/store/segment/block_view_internal.h"
 
 namespace capi::store {
 
@@ -63,9 +62,8 @@ void DecodeCodes(const uint8_t* from, int64_t n, int32_t* out) {
   }
 }
 
-Result<std::shared_ptr<arrow::Array>> DecodeNumberRange(const BlockView& view,
-                                                        data::FieldType type, int64_t begin,
-                                                        int64_t n,
+Result<std::shared_ptr<arrow::Array>> DecodeNumberRange(const BlockView& view, data::FieldType type,
+                                                        int64_t begin, int64_t n,
                                                         const std::shared_ptr<MappedFile>& file) {
   constexpr int64_t kWidth = 8;
   const uint8_t* from = view.data + begin * view.width;
@@ -171,8 +169,8 @@ Result<std::shared_ptr<arrow::Array>> DecodeTextRange(const BlockView& view, int
     default:
       DecodeCodes<uint32_t>(from, n, out);
   }
-  auto coded = arrow::ArrayData::Make(data::DictionaryArrowType(), n,
-                                      Buffers{nullptr, std::move(codes)}, 0);
+  auto coded =
+      arrow::ArrayData::Make(data::DictionaryArrowType(), n, Buffers{nullptr, std::move(codes)}, 0);
   CAPI_ASSIGN_OR_RETURN(coded->dictionary, WrapStrings(view, 0, view.entries, file));
   return arrow::MakeArray(std::move(coded));
 }

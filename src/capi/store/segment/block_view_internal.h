@@ -17,8 +17,8 @@
 
 namespace capi::store {
 
-/// The eight bytes at any address; behind every block there is at least a directory, so that reading
-/// beyond a narrow last value is harmless.
+/// The eight bytes at any address; behind every block there is at least a directory, so that
+/// reading beyond a narrow last value is harmless.
 inline uint64_t LoadWord(const uint8_t* from) {
   uint64_t word;
   std::memcpy(&word, from, sizeof(word));
@@ -50,7 +50,10 @@ struct BlockView {
     return width == 0 ? base != 0 : ((data[row >> 3] >> (row & 7)) & 1) != 0;
   }
   std::string_view Text(int64_t row) const {
-    const int64_t i = encoding == Encoding::kDictionary ? static_cast<int64_t>(Raw(row)) : row;
+    return Entry(encoding == Encoding::kDictionary ? static_cast<int64_t>(Raw(row)) : row);
+  }
+  /// The i-th string of a text, or of a dictionary.
+  std::string_view Entry(int64_t i) const {
     if (offsets == nullptr) {
       return {bytes + i * text_length, static_cast<size_t>(text_length)};
     }
@@ -74,8 +77,9 @@ struct BlockView {
   }
 };
 
-/// Builds the view of a block of `rows` rows of a field of type `type` (row ids: is_reference) whose bytes
-/// are `bytes`. False: the descriptor does not fit its bytes or the type. Touches no bytes.
+/// Builds the view of a block of `rows` rows of a field of type `type` (row ids: is_reference)
+/// whose bytes are `bytes`. False: the descriptor does not fit its bytes or the type. Touches no
+/// bytes.
 bool MakeBlockView(const BlockDescriptor& block, data::FieldType type, bool is_reference,
                    int64_t rows, const uint8_t* bytes, BlockView* view);
 

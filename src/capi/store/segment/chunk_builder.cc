@@ -33,8 +33,8 @@ void EncodeNumbers(const int64_t* values, int64_t n, BlockBytes* bytes, BlockDes
     return;
   }
   block->base = least;
-  WriteNarrow(block->width, n, [&](int64_t i) { return static_cast<uint64_t>(values[i]) - base; },
-              out);
+  WriteNarrow(
+      block->width, n, [&](int64_t i) { return static_cast<uint64_t>(values[i]) - base; }, out);
 }
 
 void EncodeFloats(const int64_t* bits, int64_t n, BlockBytes* bytes, BlockDescriptor* block) {

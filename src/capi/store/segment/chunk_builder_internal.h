@@ -39,16 +39,16 @@ class BlockBytes {
   int64_t capacity_ = 0;
 };
 
-/// A chunk ready to be written: offsets of the blocks count from the beginning of `bytes`, whose size is a
-/// multiple of kAlignment.
+/// A chunk ready to be written: offsets of the blocks count from the beginning of `bytes`, whose
+/// size is a multiple of kAlignment.
 struct EncodedChunk {
   int64_t rows = 0;
   BlockBytes bytes;
   std::vector<BlockDescriptor> blocks;
 };
 
-/// Encodes `columns` (null where a field is in a reference group), then the groups' row ids, in slot
-/// order. Thread-safe.
+/// Encodes `columns` (null where a field is in a reference group), then the groups' row ids, in
+/// slot order. Thread-safe.
 Result<EncodedChunk> EncodeChunk(const std::vector<data::FieldType>& types, int64_t rows,
                                  const std::vector<std::shared_ptr<arrow::Array>>& columns,
                                  const std::vector<std::vector<data::RowId>>& reference_rows);

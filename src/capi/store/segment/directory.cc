@@ -18,9 +18,8 @@ Result<std::string_view> DirectoryBytes(const Manifest& manifest, const MappedFi
     return Damaged(path, size, "file is too short");
   }
   const int64_t position = manifest.offset + manifest.directory;
-  const std::string_view directory =
-      bytes.substr(static_cast<size_t>(position),
-                   static_cast<size_t>(manifest.length - manifest.directory));
+  const std::string_view directory = bytes.substr(
+      static_cast<size_t>(position), static_cast<size_t>(manifest.length - manifest.directory));
   if (Checksum(directory) != manifest.checksum) return Damaged(path, position, "wrong checksum");
   return directory;
 }
@@ -56,17 +55,17 @@ Result<AttemptDirectory> AttemptDirectory::Parse(const Manifest& manifest, const
       in.GetArray<BlockDescriptor>(static_cast<size_t>(header.num_chunks) * header.num_slots);
   directory.runs = in.GetArray<IndexRun>(header.num_indexes);
   for (const IndexRun& run : directory.runs) {
-    CAPI_RETURN_NOT_OK(
-        Check(run.count == header.rows && run.offset >= 0 && run.offset % kAlignment == 0 &&
-                  run.count <= manifest.length / static_cast<int64_t>(sizeof(IndexEntry)) &&
-                  run.offset <= manifest.length - run.count * static_cast<int64_t>(sizeof(IndexEntry)),
-              manifest, path));
+    CAPI_RETURN_NOT_OK(Check(
+        run.count == header.rows && run.offset >= 0 && run.offset % kAlignment == 0 &&
+            run.count <= manifest.length / static_cast<int64_t>(sizeof(IndexEntry)) &&
+            run.offset <= manifest.length - run.count * static_cast<int64_t>(sizeof(IndexEntry)),
+        manifest, path));
     directory.page_checksums.push_back(
         in.GetArray<uint64_t>(static_cast<size_t>(NumIndexPages(run.count))));
   }
-  CAPI_RETURN_NOT_OK(Check(in.ok() && header.rows == manifest.rows &&
-                               header.batch_index == manifest.batch,
-                           manifest, path));
+  CAPI_RETURN_NOT_OK(
+      Check(in.ok() && header.rows == manifest.rows && header.batch_index == manifest.batch,
+            manifest, path));
   return directory;
 }
 
@@ -99,8 +98,8 @@ Result<TableDirectory> TableDirectory::Parse(const Manifest& manifest, const Map
                 header.num_slots == static_cast<uint32_t>(directory.description.layout.num_slots),
             manifest, path));
   for (const IndexDescriptor& index : directory.indexes) {
-    CAPI_RETURN_NOT_OK(Check(index.file == kTableFile || index.file < header.num_files, manifest,
-                             path));
+    CAPI_RETURN_NOT_OK(
+        Check(index.file == kTableFile || index.file < header.num_files, manifest, path));
   }
   return directory;
 }

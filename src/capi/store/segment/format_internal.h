@@ -41,13 +41,15 @@ struct FileHeader {
 static_assert(sizeof(FileHeader) == kAlignment);
 
 enum class Encoding : uint8_t {
-  /// 8-byte values as base + unsigned number of `width` bytes (0, 1, 2, 4; 8: the values themselves).
+  /// 8-byte values as base + unsigned number of `width` bytes (0, 1, 2, 4; 8: the values
+  /// themselves).
   kNumber = 1,
   /// decimal128: 16 bytes each; width 0: all equal to base (low) and base2 (high).
   kWide = 2,
   /// Booleans, one bit each; width 0: all equal to base.
   kBits = 3,
-  /// int32 offsets (rows + 1), then, aligned, the bytes. With kFixedLength there are no offsets, and every
+  /// int32 offsets (rows + 1), then, aligned, the bytes. With kFixedLength there are no offsets,
+  /// and every
   /// string has `base` bytes.
   kText = 4,
   /// Codes of `width` bytes (0: all rows have entry 0), then, aligned, the entries as in kText.
@@ -135,7 +137,8 @@ struct IndexDescriptor {
   uint32_t bucket_bits = 0;
   int64_t offset = 0;  ///< of the entries, in that file
   int64_t count = 0;
-  int64_t buckets_offset = 0;  ///< in the table file; 2^bucket_bits + 1 numbers of bucket_width bytes
+  int64_t buckets_offset =
+      0;  ///< in the table file; 2^bucket_bits + 1 numbers of bucket_width bytes
   uint64_t buckets_checksum = 0;
   uint32_t bucket_width = 4;
   uint32_t reserved = 0;
@@ -143,8 +146,9 @@ struct IndexDescriptor {
 static_assert(sizeof(IndexDescriptor) == 48);
 constexpr uint32_t kTableFile = 0xFFFFFFFF;
 
-/// Head of the directory that ends a table file. Followed by the description (name, schema, layout), the
-/// file ids, segments, chunks, blocks, indexes and page checksums, each part aligned to 8.
+/// Head of the directory that ends a table file. Followed by the description (name, schema,
+/// layout), the file ids, segments, chunks, blocks, indexes and page checksums, each part aligned
+/// to 8.
 struct DirectoryHeader {
   uint64_t magic = kDirectoryMagic;
   uint32_t version = kFormatVersion;

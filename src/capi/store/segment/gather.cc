@@ -1,5 +1,5 @@
-// Fetching values of any rows. Rows are handled in blocks: first all are located, then all are read, so
-// that the cache misses of a block overlap.
+// Fetching values of any rows. Rows are handled in blocks: first all are located, then all are
+// read, so that the cache misses of a block overlap.
 
 #include <algorithm>
 #include <array>
@@ -63,18 +63,18 @@ struct Source {
 Status GatherNumbers(const Source& source, const data::RowId* rows, int64_t n, int64_t* out,
                      bool* wide) {
   *wide = false;
-  return source.ForBlocks(
-      rows, n, [&](int64_t begin, int64_t count, const SegmentSet::Location* locations) {
-        int64_t* to = out + begin;
-        bool any_wide = false;
-        for (int64_t i = 0; i < count; ++i) {
-          const BlockView& view = source.At(locations[i]);
-          any_wide |= view.encoding == Encoding::kWide;
-          to[i] = view.Number(locations[i].row);
-        }
-        *wide |= any_wide;
-        return Status::OK();
-      });
+  return source.ForBlocks(rows, n,
+                          [&](int64_t begin, int64_t count, const SegmentSet::Location* locations) {
+                            int64_t* to = out + begin;
+                            bool any_wide = false;
+                            for (int64_t i = 0; i < count; ++i) {
+                              const BlockView& view = source.At(locations[i]);
+                              any_wide |= view.encoding == Encoding::kWide;
+                              to[i] = view.Number(locations[i].row);
+                            }
+                            *wide |= any_wide;
+                            return Status::OK();
+                          });
 }
 
 Status GatherWide(const Source& source, const data::RowId* rows, int64_t n, uint8_t* out) {
@@ -89,7 +89,8 @@ Status GatherWide(const Source& source, const data::RowId* rows, int64_t n, uint
           } else if (view.width != 0) {
             std::memcpy(&value, view.data + locations[i].row * kWidth, sizeof(value));
           } else {
-            value = (static_cast<data::int128>(view.base2) << 64) | static_cast<uint64_t>(view.base);
+            value =
+                (static_cast<data::int128>(view.base2) << 64) | static_cast<uint64_t>(view.base);
           }
           std::memcpy(out + (begin + i) * kWidth, &value, sizeof(value));
         }
@@ -101,8 +102,8 @@ Result<std::shared_ptr<arrow::Array>> GatherFixed(const Source& source, data::Fi
                                                   const data::RowId* rows, int64_t n) {
   CAPI_ASSIGN_OR_RETURN(std::shared_ptr<arrow::Buffer> buffer, arrow::AllocateBuffer(n * 8));
   bool wide = false;
-  CAPI_RETURN_NOT_OK(GatherNumbers(source, rows, n,
-                                   reinterpret_cast<int64_t*>(buffer->mutable_data()), &wide));
+  CAPI_RETURN_NOT_OK(
+      GatherNumbers(source, rows, n, reinterpret_cast<int64_t*>(buffer->mutable_data()), &wide));
   if (!wide) return FromBuffers(data::ArrowTypeOf(type), n, {nullptr, std::move(buffer)});
   CAPI_ASSIGN_OR_RETURN(buffer, arrow::AllocateBuffer(n * 16));
   CAPI_RETURN_NOT_OK(GatherWide(source, rows, n, buffer->mutable_data()));
@@ -133,9 +134,8 @@ inline void CopyText(const char* from, int64_t size, uint8_t* to) {
 
 Result<std::shared_ptr<arrow::Array>> GatherText(const Source& source, const data::RowId* rows,
                                                  int64_t n) {
-  CAPI_ASSIGN_OR_RETURN(
-      std::shared_ptr<arrow::Buffer> offsets_buffer,
-      arrow::AllocateBuffer((n + 1) * static_cast<int64_t>(sizeof(int32_t))));
+  CAPI_ASSIGN_OR_RETURN(std::shared_ptr<arrow::Buffer> offsets_buffer,
+                        arrow::AllocateBuffer((n + 1) * static_cast<int64_t>(sizeof(int32_t))));
   auto* offsets = reinterpret_cast<int32_t*>(offsets_buffer->mutable_data());
   offsets[0] = 0;
   CAPI_ASSIGN_OR_RETURN(std::shared_ptr<arrow::ResizableBuffer> bytes,
@@ -162,8 +162,7 @@ Result<std::shared_ptr<arrow::Array>> GatherText(const Source& source, const dat
           // The first block tells about how much the others will need.
           const int64_t done = begin + count;
           const int64_t expected = total / done * n + total / 16 + kCopyStep;
-          CAPI_RETURN_NOT_OK(
-              bytes->Reserve(std::max(expected, total + total / 2 + kCopyStep)));
+          CAPI_RETURN_NOT_OK(bytes->Reserve(std::max(expected, total + total / 2 + kCopyStep)));
         }
         uint8_t* out = bytes->mutable_data();
         for (int64_t i = 0; i < count; ++i) {
@@ -174,6 +173,37 @@ Result<std::shared_ptr<arrow::Array>> GatherText(const Source& source, const dat
       }));
   CAPI_RETURN_NOT_OK(bytes->Resize(total, /*shrink_to_fit=*/false));
   return FromBuffers(arrow::utf8(), n, {nullptr, std::move(offsets_buffer), std::move(bytes)});
+}
+
+/// Fewer rows are not worth looking for a shared dictionary, which may read the whole column.
+constexpr int64_t kMinCodedRows = 4096;
+
+Result<std::shared_ptr<arrow::Array>> GatherCodes(const Source& source,
+                                                  const SharedDictionary& dictionary,
+                                                  const data::RowId* rows, int64_t n,
+                                                  const std::string* missing) {
+  CAPI_ASSIGN_OR_RETURN(std::shared_ptr<arrow::Buffer> buffer,
+                        arrow::AllocateBuffer(n * static_cast<int64_t>(sizeof(int32_t))));
+  auto* codes = reinterpret_cast<int32_t*>(buffer->mutable_data());
+  int32_t missing_code = 0;
+  CAPI_ASSIGN_OR_RETURN(std::shared_ptr<arrow::ArrayData> entries,
+                        dictionary.Entries(missing, &missing_code));
+  CAPI_RETURN_NOT_OK(source.ForBlocks(
+      rows, n, [&](int64_t begin, int64_t count, const SegmentSet::Location* locations) {
+        for (int64_t i = 0; i < count; ++i) {
+          const SegmentSet::Location location = locations[i];
+          codes[begin + i] =
+              location.chunk == SegmentSet::kNoChunk
+                  ? missing_code
+                  : dictionary.CodesOf(
+                        location.chunk)[source.views[location.chunk].Raw(location.row)];
+        }
+        return Status::OK();
+      }));
+  auto coded =
+      arrow::ArrayData::Make(data::DictionaryArrowType(), n, {nullptr, std::move(buffer)}, 0);
+  coded->dictionary = std::move(entries);
+  return arrow::MakeArray(std::move(coded));
 }
 
 }  // namespace
@@ -195,6 +225,13 @@ Result<std::shared_ptr<arrow::Array>> SegmentSet::Gather(int field, const data::
   }
   switch (type) {
     case data::FieldType::kString:
+      if (n >= kMinCodedRows) {
+        CAPI_ASSIGN_OR_RETURN(const SharedDictionary* dictionary, DictionaryOf(place.slot));
+        // A dictionary larger than the column would cost its readers more than it saves.
+        if (dictionary != nullptr && dictionary->size() <= n) {
+          return GatherCodes(source, *dictionary, rows, n, std::get_if<std::string>(missing));
+        }
+      }
       return GatherText(source, rows, n);
     case data::FieldType::kBool:
       return GatherBits(source, rows, n);
@@ -230,8 +267,8 @@ Result<std::shared_ptr<arrow::Array>> SegmentSet::GatherReference(
   CAPI_ASSIGN_OR_RETURN(const Table* source, SourceOf(place.group));
   CAPI_ASSIGN_OR_RETURN(const std::vector<data::RowId> source_rows,
                         GatherRowIds(place.group, rows, n));
-  // A row that is missing here and one that is missing in the source have different values: the former
-  // are put in afterwards.
+  // A row that is missing here and one that is missing in the source have different values: the
+  // former are put in afterwards.
   std::vector<int32_t> places(static_cast<size_t>(n));
   std::vector<data::RowId> present;
   for (int64_t i = 0; i < n; ++i) {

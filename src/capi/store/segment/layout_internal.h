@@ -1,7 +1,7 @@
 #pragma once
 
-// How the fields of a table are spread over slots: one block per slot and chunk. Fields of a reference
-// group share the slot of the group's row ids.
+// How the fields of a table are spread over slots: one block per slot and chunk. Fields of a
+// reference group share the slot of the group's row ids.
 
 #include <string>
 #include <string_view>

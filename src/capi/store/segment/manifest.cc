@@ -1,7 +1,6 @@
 #include <array>
 #include <charconv>
 #include <exception>
-
 #include <nlohmann/json.hpp>
 
 #include "capi/store/segment/format_internal.h"

@@ -1,5 +1,3 @@
-#include "capi/store/segment/segment_files_internal.h"
-
 #include <algorithm>
 #include <array>
 #include <utility>
@@ -7,6 +5,7 @@
 #include "capi/base/fault_point.h"
 #include "capi/store/segment/format_internal.h"
 #include "capi/store/segment/manifest_internal.h"
+#include "capi/store/segment/segment_files_internal.h"
 
 namespace capi::store {
 
@@ -68,7 +67,8 @@ Result<std::shared_ptr<SegmentFiles::Container>> SegmentFiles::AcquireShared(
   {
     const std::lock_guard<std::mutex> guard(mutex_);
     for (size_t i = idle_.size(); i-- > 0;) {
-      // A container that is just being synced is passed over, so that appending never waits for a disk.
+      // A container that is just being synced is passed over, so that appending never waits for a
+      // disk.
       std::unique_lock<std::mutex> attempt(idle_[i]->mutex, std::try_to_lock);
       if (!attempt.owns_lock()) continue;
       std::shared_ptr<Container> container = std::move(idle_[i]);

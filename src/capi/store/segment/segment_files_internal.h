@@ -25,7 +25,8 @@ constexpr int64_t kWritebackBytes = int64_t{8} << 20;
 
 enum class FileType { kContainer, kTable };
 
-/// A file written from begin to end by one thread, with write-behind; positions are those in the file.
+/// A file written from begin to end by one thread, with write-behind; positions are those in the
+/// file.
 class SequentialFile {
  public:
   SequentialFile(uint64_t id, std::string path, std::unique_ptr<WritableFile> file)
@@ -68,8 +69,8 @@ class SegmentFiles {
   /// Keeps an own container open until it is synced.
   void Adopt(std::unique_ptr<SequentialFile> container);
 
-  /// Makes containers written by this process durable up to their present ends, each once, and their
-  /// names as well.
+  /// Makes containers written by this process durable up to their present ends, each once, and
+  /// their names as well.
   Status SyncContainers(const std::vector<Placement>& ends);
   Status SyncDirectory() { return env_->SyncDirectory(directory_); }
 

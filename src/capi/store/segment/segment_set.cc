@@ -1,10 +1,9 @@
-#include "capi/store/segment/segment_set_internal.h"
-
 #include <algorithm>
 #include <bit>
 #include <utility>
 
 #include "capi/store/segment/segment_files_internal.h"
+#include "capi/store/segment/segment_set_internal.h"
 
 namespace capi::store {
 
@@ -104,6 +103,22 @@ Result<const BlockView*> SegmentSet::ViewsOf(int slot) const {
   return static_cast<const BlockView*>(target.views.data());
 }
 
+Status SegmentSet::MakeDictionary(int slot) const {
+  SlotViews& target = slots_[static_cast<size_t>(slot)];
+  if (!SharedDictionary::MayExist(target.views)) return Status::OK();
+  for (int64_t c = 0; c < num_chunks(); ++c) CAPI_RETURN_NOT_OK(Touch(slot, c));
+  CAPI_ASSIGN_OR_RETURN(target.dictionary, SharedDictionary::Build(target.views));
+  return Status::OK();
+}
+
+Result<const SharedDictionary*> SegmentSet::DictionaryOf(int slot) const {
+  CAPI_RETURN_NOT_OK(ViewsOf(slot).status());
+  SlotViews& target = slots_[static_cast<size_t>(slot)];
+  std::call_once(target.dictionary_once, [&] { target.dictionary_status = MakeDictionary(slot); });
+  CAPI_RETURN_NOT_OK(target.dictionary_status);
+  return static_cast<const SharedDictionary*>(target.dictionary.get());
+}
+
 Status SegmentSet::Touch(int slot, int64_t chunk) const {
   const SlotViews& target = slots_[static_cast<size_t>(slot)];
   if (target.verified[Index(chunk)].load(std::memory_order_acquire) != 0) [[likely]] {
@@ -116,16 +131,15 @@ Status SegmentSet::Verify(int slot, int64_t chunk) const {
   const BlockDescriptor& block = BlockOf(slot, chunk);
   const File& file = FileOf(chunk);
   const int64_t position = parts_.segments[Index(SegmentOfChunk(chunk))].offset + block.offset;
-  const std::string_view bytes = file.mapping->bytes().substr(
-      static_cast<size_t>(position), static_cast<size_t>(block.length));
+  const std::string_view bytes = file.mapping->bytes().substr(static_cast<size_t>(position),
+                                                              static_cast<size_t>(block.length));
   // Several threads may do this at once; all come to the same result.
   if (Checksum(bytes) != block.checksum) return Damaged(file.path, position, "wrong checksum");
   slots_[static_cast<size_t>(slot)].verified[Index(chunk)].store(1, std::memory_order_release);
   return Status::OK();
 }
 
-Status SegmentSet::Locate(int slot, const data::RowId* rows, int64_t n,
-                          Location* locations) const {
+Status SegmentSet::Locate(int slot, const data::RowId* rows, int64_t n, Location* locations) const {
   const auto num_batches = static_cast<uint64_t>(segment_places_.size());
   const std::atomic<uint8_t>* verified = slots_[static_cast<size_t>(slot)].verified.get();
   for (int64_t i = 0; i < n; ++i) {

@@ -1,7 +1,7 @@
 #pragma once
 
-// The rows of a table (or of one attempt): chunks of encoded columns addressed by row id. Knows nothing of
-// deletions and indexes.
+// The rows of a table (or of one attempt): chunks of encoded columns addressed by row id. Knows
+// nothing of deletions and indexes.
 
 #include <atomic>
 #include <cstdint>
@@ -17,6 +17,7 @@
 #include "capi/store/segment/block_view_internal.h"
 #include "capi/store/segment/format_internal.h"
 #include "capi/store/segment/layout_internal.h"
+#include "capi/store/segment/shared_dictionary_internal.h"
 
 namespace capi::store {
 
@@ -88,6 +89,9 @@ class SegmentSet {
   Result<const BlockView*> ViewsOf(int slot) const;
   Status Touch(int slot, int64_t chunk) const;
 
+  /// The dictionary shared by all chunks of a string slot; null if there is none.
+  Result<const SharedDictionary*> DictionaryOf(int slot) const;
+
   /// Tells the kernel that the fields' pages will be read from begin to end.
   void Prefetch() const;
 
@@ -107,12 +111,16 @@ class SegmentSet {
     Status status;
     std::vector<BlockView> views;
     std::unique_ptr<std::atomic<uint8_t>[]> verified;
+    std::once_flag dictionary_once;
+    Status dictionary_status;
+    std::unique_ptr<SharedDictionary> dictionary;  // null: there is none
   };
 
   explicit SegmentSet(Parts parts) : parts_(std::move(parts)) {}
   static size_t Index(int64_t position) { return static_cast<size_t>(position); }
   Status Prepare();
   Status MakeViews(int slot) const;
+  Status MakeDictionary(int slot) const;
   Status Verify(int slot, int64_t chunk) const;
   const BlockDescriptor& BlockOf(int slot, int64_t chunk) const {
     return parts_.blocks[Index(chunk * parts_.layout.num_slots + slot)];

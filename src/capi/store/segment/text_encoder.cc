@@ -23,8 +23,8 @@ constexpr int64_t kRowsPerEntry = 4;
 /// ... or when so few of the first rows repeat a value that this is to be expected.
 constexpr int64_t kEarlyRows = 1024;
 
-/// Of k random draws among d values about k * k / (2 * d) repeat an earlier one. Half as many again are
-/// granted before giving up, because a small sample says little.
+/// Of k random draws among d values about k * k / (2 * d) repeat an earlier one. Half as many again
+/// are granted before giving up, because a small sample says little.
 constexpr int64_t FewestEarlyRepeats(int64_t limit) {
   return kEarlyRows * kEarlyRows / (3 * limit);
 }
@@ -65,8 +65,7 @@ class DictionaryBuilder {
     int32_t code = 0;
     for (int64_t row = 0; row < n; ++row) {
       if (row == 0 || !text.Same(row, row - 1)) {
-        const uint64_t hash =
-            XXH3_64bits(text.begin(row), static_cast<size_t>(text.length(row)));
+        const uint64_t hash = XXH3_64bits(text.begin(row), static_cast<size_t>(text.length(row)));
         const auto tag = static_cast<uint32_t>(hash >> 32);
         size_t slot = hash & mask;
         while (true) {
@@ -86,8 +85,8 @@ class DictionaryBuilder {
         }
       }
       codes_[static_cast<size_t>(row)] = code;
-      if (row + 1 == kEarlyRows && kEarlyRows - static_cast<int64_t>(first_rows_.size()) <
-                                       FewestEarlyRepeats(limit)) {
+      if (row + 1 == kEarlyRows &&
+          kEarlyRows - static_cast<int64_t>(first_rows_.size()) < FewestEarlyRepeats(limit)) {
         return false;
       }
     }
@@ -128,8 +127,8 @@ Status WriteStrings(const TextView& text, int64_t n, const Row& row, BlockBytes*
     block->flags |= kFixedLength;
     block->base = length;
   } else {
-    auto* offsets = reinterpret_cast<int32_t*>(
-        bytes->Extend((n + 1) * static_cast<int64_t>(sizeof(int32_t))));
+    auto* offsets =
+        reinterpret_cast<int32_t*>(bytes->Extend((n + 1) * static_cast<int64_t>(sizeof(int32_t))));
     int32_t position = 0;
     for (int64_t i = 0; i < n; ++i) {
       offsets[i] = position;
@@ -159,8 +158,8 @@ Status WriteText(const TextView& text, int64_t n, BlockBytes* bytes, BlockDescri
     block->flags |= kFixedLength;
     block->base = length;
   } else {
-    auto* offsets = reinterpret_cast<int32_t*>(
-        bytes->Extend((n + 1) * static_cast<int64_t>(sizeof(int32_t))));
+    auto* offsets =
+        reinterpret_cast<int32_t*>(bytes->Extend((n + 1) * static_cast<int64_t>(sizeof(int32_t))));
     const int32_t first = text.offsets[0];
     for (int64_t i = 0; i <= n; ++i) offsets[i] = text.offsets[i] - first;
     bytes->Align();
@@ -171,15 +170,15 @@ Status WriteText(const TextView& text, int64_t n, BlockBytes* bytes, BlockDescri
 }
 
 /// Entries are the values text[rows[i]].
-Status WriteDictionary(const TextView& text, const std::vector<int64_t>& rows,
-                       const int32_t* codes, int64_t n, BlockBytes* bytes,
-                       BlockDescriptor* block) {
+Status WriteDictionary(const TextView& text, const std::vector<int64_t>& rows, const int32_t* codes,
+                       int64_t n, BlockBytes* bytes, BlockDescriptor* block) {
   const auto size = static_cast<int64_t>(rows.size());
   block->encoding = Encoding::kDictionary;
   block->dictionary_size = static_cast<uint32_t>(size);
   block->width = WidthFor(static_cast<uint64_t>(size - 1));
-  WriteNarrow(block->width, n, [&](int64_t i) { return static_cast<uint32_t>(codes[i]); },
-              bytes->Extend(n * block->width));
+  WriteNarrow(
+      block->width, n, [&](int64_t i) { return static_cast<uint32_t>(codes[i]); },
+      bytes->Extend(n * block->width));
   bytes->Align();
   return WriteStrings(
       text, size, [&](int64_t i) { return rows[static_cast<size_t>(i)]; }, bytes, block);
@@ -220,7 +219,8 @@ Status EncodeCoded(const arrow::ArrayData& data, int64_t n, BlockBytes* bytes,
   }
   // Hardly any value repeats: plain is smaller and faster to read.
   block->encoding = Encoding::kText;
-  return WriteStrings(entries, n, [&](int64_t i) { return int64_t{given[i]}; }, bytes, block);
+  return WriteStrings(
+      entries, n, [&](int64_t i) { return int64_t{given[i]}; }, bytes, block);
 }
 
 }  // namespace

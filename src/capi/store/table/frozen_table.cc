@@ -1,5 +1,3 @@
-#include "capi/store/table/frozen_table_internal.h"
-
 #include <algorithm>
 #include <bit>
 #include <cstring>
@@ -9,6 +7,7 @@
 #include "arrow/array/array_base.h"
 #include "capi/data/column.h"
 #include "capi/data/decimal.h"
+#include "capi/store/table/frozen_table_internal.h"
 
 namespace capi::store {
 
@@ -41,8 +40,9 @@ Result<std::vector<std::shared_ptr<const Table>>> ResolveSources(
 
 }  // namespace
 
-Result<std::shared_ptr<const FrozenTable>> FrozenTable::Open(
-    SegmentFiles* files, const std::string& manifest_text, const TableStore::Resolver& resolver) {
+Result<std::shared_ptr<const FrozenTable>> FrozenTable::Open(SegmentFiles* files,
+                                                             const std::string& manifest_text,
+                                                             const TableStore::Resolver& resolver) {
   CAPI_ASSIGN_OR_RETURN(const Manifest manifest, Manifest::Parse(manifest_text));
   if (manifest.kind != Manifest::Kind::kTable) return BugError("manifest is not that of a table");
   std::shared_ptr<FrozenTable> table(new FrozenTable());
@@ -111,7 +111,8 @@ Result<std::shared_ptr<const FrozenTable>> FrozenTable::Open(
     IndexPlace place;
     place.descriptor = directory.indexes[i];
     const bool in_table = place.descriptor.file == kTableFile;
-    const std::string_view in = in_table ? bytes : parts.files[place.descriptor.file].mapping->bytes();
+    const std::string_view in =
+        in_table ? bytes : parts.files[place.descriptor.file].mapping->bytes();
     const std::string& path =
         in_table ? table->table_path_ : parts.files[place.descriptor.file].path;
     const int64_t count = place.descriptor.count;
@@ -201,9 +202,9 @@ std::vector<Table::Morsel> FrozenTable::Morsels(int64_t begin, int64_t end) cons
   std::vector<Morsel> morsels;
   if (begin >= end) return morsels;
   // The chunk that holds live position `begin`: the last one that starts at or before it.
-  auto chunk = static_cast<int64_t>(
-      std::upper_bound(live_before_.begin(), live_before_.end() - 1, begin) -
-      live_before_.begin() - 1);
+  auto chunk =
+      static_cast<int64_t>(std::upper_bound(live_before_.begin(), live_before_.end() - 1, begin) -
+                           live_before_.begin() - 1);
   for (; chunk < rows_->num_chunks(); ++chunk) {
     const int64_t first = live_before_[static_cast<size_t>(chunk)];
     const int64_t last = live_before_[static_cast<size_t>(chunk) + 1];
@@ -257,10 +258,9 @@ Result<Table::ScanBatch> FrozenTable::Read(const Morsel& morsel,
       }
       const GroupLayout& group = layout.groups[static_cast<size_t>(place.group)];
       const auto i = static_cast<size_t>(place.in_group);
-      CAPI_ASSIGN_OR_RETURN(
-          column, rows_->sources()[static_cast<size_t>(place.group)]->Gather(
-                      group.fields[i].second, source_rows->data(), morsel.num_rows,
-                      &group.missing[i]));
+      CAPI_ASSIGN_OR_RETURN(column, rows_->sources()[static_cast<size_t>(place.group)]->Gather(
+                                        group.fields[i].second, source_rows->data(),
+                                        morsel.num_rows, &group.missing[i]));
     } else {
       CAPI_ASSIGN_OR_RETURN(column,
                             rows_->ReadColumn(field, morsel.chunk, morsel.begin, morsel.end));

@@ -38,8 +38,9 @@ class ReferenceTest : public StoreTest {
 
 TEST_F(ReferenceTest, FieldsAreReadFromTheirSource) {
   const auto source = Source();
-  const auto table = Must(Build(
-      Schema("joined"), {{MakeBatch({nullptr, Ints({1, 2, 3, 4}), nullptr}, {ids_})}}, {Group(source)}));
+  const auto table =
+      Must(Build(Schema("joined"), {{MakeBatch({nullptr, Ints({1, 2, 3, 4}), nullptr}, {ids_})}},
+                 {Group(source)}));
   for (const int64_t parts : {1, 3, 4}) {
     EXPECT_EQ(ReadField(*table, 0, parts), (std::vector<std::string>{"20", "-1", "11", "11"}));
     EXPECT_EQ(ReadField(*table, 1, parts), (std::vector<std::string>{"1", "2", "3", "4"}));
@@ -55,14 +56,13 @@ TEST_F(ReferenceTest, FieldsAreReadFromTheirSource) {
   EXPECT_EQ(reference->group, 0);
   EXPECT_EQ(data::ValueToText(reference->missing), "none");
   EXPECT_FALSE(table->ReferenceOf(1).has_value());
-  EXPECT_EQ(Must(store_->ReferencesOf(frozen_.manifest)),
-            (std::vector<TableId>{{1, "source"}}));
+  EXPECT_EQ(Must(store_->ReferencesOf(frozen_.manifest)), (std::vector<TableId>{{1, "source"}}));
 }
 
 TEST_F(ReferenceTest, MissingHereAndMissingInTheSourceDiffer) {
-  const auto table = Must(Build(Schema("joined"),
-                                {{MakeBatch({nullptr, Ints({1, 2, 3, 4}), nullptr}, {ids_})}},
-                                {Group(Source())}));
+  const auto table =
+      Must(Build(Schema("joined"), {{MakeBatch({nullptr, Ints({1, 2, 3, 4}), nullptr}, {ids_})}},
+                 {Group(Source())}));
   const std::vector<RowId> rows{1, kNoRow, 0};
   const data::Value missing = std::string("nowhere");
   EXPECT_EQ(Cells(Must(table->Gather(2, rows.data(), 3, &missing))),
@@ -74,8 +74,9 @@ TEST_F(ReferenceTest, MissingHereAndMissingInTheSourceDiffer) {
 
 TEST_F(ReferenceTest, ReferencesToReferences) {
   const auto source = Source();
-  const auto joined = Must(Build(
-      Schema("joined"), {{MakeBatch({nullptr, Ints({1, 2, 3, 4}), nullptr}, {ids_})}}, {Group(source)}));
+  const auto joined =
+      Must(Build(Schema("joined"), {{MakeBatch({nullptr, Ints({1, 2, 3, 4}), nullptr}, {ids_})}},
+                 {Group(source)}));
   TableWriter::ReferenceGroup group;
   group.source = joined;
   group.fields = {{0, 2}, {1, 1}};
@@ -87,12 +88,11 @@ TEST_F(ReferenceTest, ReferencesToReferences) {
   TableSchema schema{
       "again", {{"a", FieldType::kString}, {"b", FieldType::kInt}, {"c", FieldType::kInt}}, {}, ""};
   schema.indexes = {{"by_a", false, {{"a", FieldType::kString}}}};
-  const auto table = Must(Build(
-      schema,
-      {{MakeBatch({nullptr, nullptr, nullptr},
-                  {{2, 0, kNoRow, 1}, {kNoRow, 0, MakeRowId(1, 0), 1}})},
-       {MakeBatch({nullptr, nullptr, nullptr}, {{3}, {0}})}},
-      {group, direct}));
+  const auto table = Must(Build(schema,
+                                {{MakeBatch({nullptr, nullptr, nullptr},
+                                            {{2, 0, kNoRow, 1}, {kNoRow, 0, MakeRowId(1, 0), 1}})},
+                                 {MakeBatch({nullptr, nullptr, nullptr}, {{3}, {0}})}},
+                                {group, direct}));
   EXPECT_EQ(ReadField(*table, 0),
             (std::vector<std::string>{"eleven", "twenty", "gone", "none", "eleven"}));
   EXPECT_EQ(ReadField(*table, 1), (std::vector<std::string>{"3", "1", "0", "2", "4"}));
@@ -111,19 +111,19 @@ TEST_F(ReferenceTest, UniqueKeysOnReferenceFields) {
   TableSchema schema = Schema("joined");
   schema.indexes = {{"by_text", true, {{"text", FieldType::kString}}}};
   const auto source = Source();
-  EXPECT_NE(Write(schema, 0, {MakeBatch({nullptr, Ints({1, 2, 3, 4}), nullptr}, {ids_})},
-                  {Group(source)})
-                .status()
-                .message()
-                .find("key text=\"eleven\", row 3 of batch 0 and row 4 of batch 0"),
-            std::string::npos);
+  EXPECT_NE(
+      Write(schema, 0, {MakeBatch({nullptr, Ints({1, 2, 3, 4}), nullptr}, {ids_})}, {Group(source)})
+          .status()
+          .message()
+          .find("key text=\"eleven\", row 3 of batch 0 and row 4 of batch 0"),
+      std::string::npos);
   const AttemptManifest zero = Must(
       Write(schema, 0, {MakeBatch({nullptr, Ints({1, 2}), nullptr}, {{0, 1}})}, {Group(source)}));
   const AttemptManifest one = Must(Write(
       schema, 1, {MakeBatch({nullptr, Ints({1, 2}), nullptr}, {{kNoRow, 1}})}, {Group(source)}));
-  EXPECT_NE(Freeze(schema, {zero, one}).status().message().find(
-                "row 2 of batch 0 and row 2 of batch 1"),
-            std::string::npos);
+  EXPECT_NE(
+      Freeze(schema, {zero, one}).status().message().find("row 2 of batch 0 and row 2 of batch 1"),
+      std::string::npos);
   store_->SetResolver(nullptr);
   EXPECT_EQ(KindOf(Freeze(schema, {zero, one}).status()), ErrorKind::kBug);
 }
@@ -132,11 +132,11 @@ TEST_F(ReferenceTest, DistinctOverReferenceFields) {
   TableSchema schema = Schema("winners");
   schema.indexes = {{"by_number", true, {{"number", FieldType::kInt}}}};
   schema.distinct_index = "by_number";
-  const auto table = Must(Build(
-      schema,
-      {{MakeBatch({nullptr, Ints({1, 2, 3, 4}), nullptr}, {ids_})},
-       {MakeBatch({nullptr, Ints({5, 6, 7}), nullptr}, {{MakeRowId(1, 0), 0, kNoRow}})}},
-      {Group(Source())}));
+  const auto table =
+      Must(Build(schema,
+                 {{MakeBatch({nullptr, Ints({1, 2, 3, 4}), nullptr}, {ids_})},
+                  {MakeBatch({nullptr, Ints({5, 6, 7}), nullptr}, {{MakeRowId(1, 0), 0, kNoRow}})}},
+                 {Group(Source())}));
   EXPECT_EQ(ReadField(*table, 0), (std::vector<std::string>{"20", "-1", "11", "10"}));
   EXPECT_EQ(ReadField(*table, 1, 3), (std::vector<std::string>{"1", "2", "3", "6"}));
   EXPECT_EQ(ReadField(*table, 2), (std::vector<std::string>{"twenty", "none", "eleven", "ten"}));
@@ -187,8 +187,9 @@ TEST_F(ReferenceTest, RowIdsOfManyBatchesRoundTrip) {
 TEST_F(ReferenceTest, WrongGroupsAreRefused) {
   const auto source = Source();
   const auto refused = [&](TableWriter::ReferenceGroup group) {
-    return KindOf(store_->NewWriter(context_, {1, "joined"}, Schema("joined"), 0, {std::move(group)})
-                      .status());
+    return KindOf(
+        store_->NewWriter(context_, {1, "joined"}, Schema("joined"), 0, {std::move(group)})
+            .status());
   };
   TableWriter::ReferenceGroup group = Group(nullptr);
   EXPECT_EQ(refused(group), ErrorKind::kBug);
@@ -209,10 +210,12 @@ TEST_F(ReferenceTest, WrongGroupsAreRefused) {
   group.missing = {int64_t{1}, int64_t{1}};
   EXPECT_EQ(refused(group), ErrorKind::kBug);
 
-  auto writer = Must(
-      store_->NewWriter(context_, {1, "joined"}, Schema("joined"), 0, {Group(source)}));
-  EXPECT_EQ(KindOf(writer->Put(MakeBatch({nullptr, Ints({1}), nullptr}, {{0, 0}}))), ErrorKind::kBug);
-  EXPECT_EQ(KindOf(writer->Put(MakeBatch({Ints({1}), Ints({1}), Strings({"a"})}))), ErrorKind::kBug);
+  auto writer =
+      Must(store_->NewWriter(context_, {1, "joined"}, Schema("joined"), 0, {Group(source)}));
+  EXPECT_EQ(KindOf(writer->Put(MakeBatch({nullptr, Ints({1}), nullptr}, {{0, 0}}))),
+            ErrorKind::kBug);
+  EXPECT_EQ(KindOf(writer->Put(MakeBatch({Ints({1}), Ints({1}), Strings({"a"})}))),
+            ErrorKind::kBug);
 }
 
 TEST_F(ReferenceTest, TablesAreNotOpenedWithoutTheirSources) {

@@ -1,5 +1,3 @@
-#include "capi/store/table/table_freezer_internal.h"
-
 #include <algorithm>
 #include <atomic>
 #include <bit>
@@ -11,6 +9,7 @@
 #include "capi/base/fault_point.h"
 #include "capi/data/key.h"
 #include "capi/store/segment/byte_stream_internal.h"
+#include "capi/store/table/table_freezer_internal.h"
 
 namespace capi::store {
 
@@ -146,8 +145,8 @@ Status TableFreezer::ReadAttempts(const std::vector<std::string>& attempts) {
   }
   for (size_t f = 0; f < layout_.types.size(); ++f) {
     if (layout_.types[f] != schema_.fields[f].type) {
-      return BugError("attempts were written with another type of field " +
-                      schema_.fields[f].name + ": table " + id_.name);
+      return BugError("attempts were written with another type of field " + schema_.fields[f].name +
+                      ": table " + id_.name);
     }
   }
   return Status::OK();
@@ -191,8 +190,7 @@ Status TableFreezer::ReuseRun(size_t position, IndexDescriptor* descriptor) {
   for (int64_t begin = 0; begin < run.count(); begin += kIndexPageEntries) {
     const int64_t end = std::min(begin + kIndexPageEntries, run.count());
     CAPI_RETURN_NOT_OK(run.Touch(begin, end));
-    CAPI_RETURN_NOT_OK(
-        buckets.Add({run.entries() + begin, static_cast<size_t>(end - begin)}));
+    CAPI_RETURN_NOT_OK(buckets.Add({run.entries() + begin, static_cast<size_t>(end - begin)}));
   }
   const SegmentDescriptor& segment = segments_[first_segment_];
   descriptor->file = segment.file;
@@ -220,10 +218,9 @@ Status TableFreezer::MergeIndex(size_t position, IndexDescriptor* descriptor) {
 
   const auto remove_deleted = [&](MergedRange* range) {
     IndexEntry* const begin = range->entries.get();
-    IndexEntry* const end =
-        std::remove_if(begin, begin + range->count, [&](const IndexEntry& entry) {
-          return deletions_->Contains(rows_->Find(entry.row));
-        });
+    IndexEntry* const end = std::remove_if(
+        begin, begin + range->count,
+        [&](const IndexEntry& entry) { return deletions_->Contains(rows_->Find(entry.row)); });
     range->count = end - begin;
   };
   const auto check = [&](MergedRange* range) -> Status {
@@ -241,8 +238,7 @@ Status TableFreezer::MergeIndex(size_t position, IndexDescriptor* descriptor) {
             found.Offer(first, second);
           }
         });
-    CAPI_RETURN_NOT_OK(
-        finder.Add({range->entries.get(), static_cast<size_t>(range->count)}));
+    CAPI_RETURN_NOT_OK(finder.Add({range->entries.get(), static_cast<size_t>(range->count)}));
     CAPI_RETURN_NOT_OK(finder.Finish());
     if (found.found()) {
       const std::lock_guard<std::mutex> guard(mutex);
@@ -316,9 +312,8 @@ Status TableFreezer::WriteDirectory(std::vector<IndexDescriptor> indexes) {
   manifest_.length = file_->size();
   for (const GroupLayout& group : layout_.groups) manifest_.references.push_back(group.source);
   std::sort(manifest_.references.begin(), manifest_.references.end());
-  manifest_.references.erase(
-      std::unique(manifest_.references.begin(), manifest_.references.end()),
-      manifest_.references.end());
+  manifest_.references.erase(std::unique(manifest_.references.begin(), manifest_.references.end()),
+                             manifest_.references.end());
   return Status::OK();
 }
 

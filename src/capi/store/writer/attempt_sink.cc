@@ -1,7 +1,7 @@
-#include "capi/store/writer/attempt_sink_internal.h"
-
 #include <cstring>
 #include <utility>
+
+#include "capi/store/writer/attempt_sink_internal.h"
 
 namespace capi::store {
 
@@ -29,9 +29,7 @@ Status AttemptSink::Write(std::string_view bytes) {
   return Status::OK();
 }
 
-Status AttemptSink::Align() {
-  return WriteZeros(AlignUp(position_) - position_);
-}
+Status AttemptSink::Align() { return WriteZeros(AlignUp(position_) - position_); }
 
 Status AttemptSink::WriteZeros(int64_t count) {
   static constexpr char kZeros[kAlignment] = {};

@@ -11,8 +11,8 @@
 
 namespace capi::store {
 
-/// Takes the bytes of one attempt: a small one is kept in memory and put into a shared container at the
-/// end, one that grows large is streamed into its own. One thread at a time.
+/// Takes the bytes of one attempt: a small one is kept in memory and put into a shared container at
+/// the end, one that grows large is streamed into its own. One thread at a time.
 class AttemptSink {
  public:
   explicit AttemptSink(SegmentFiles* files) : files_(files) {}

@@ -1,5 +1,3 @@
-#include "capi/store/writer/attempt_writer_internal.h"
-
 #include <algorithm>
 #include <numeric>
 #include <utility>
@@ -15,6 +13,7 @@
 #include "capi/store/index/entry_run_internal.h"
 #include "capi/store/segment/byte_stream_internal.h"
 #include "capi/store/segment/manifest_internal.h"
+#include "capi/store/writer/attempt_writer_internal.h"
 
 namespace capi::store {
 
@@ -138,8 +137,8 @@ Result<std::shared_ptr<TableWriter::Encoded>> AttemptWriter::Encode(const Batch&
   for (size_t i = 0; i < key_fields_.size(); ++i) {
     CAPI_ASSIGN_OR_RETURN(const auto keys, KeyColumns(i, batch));
     std::vector<uint64_t> hashes(static_cast<size_t>(batch.num_rows));
-    CAPI_RETURN_NOT_OK(HashIndexKeys(schema_.indexes[i].components, keys, batch.num_rows,
-                                     hashes.data()));
+    CAPI_RETURN_NOT_OK(
+        HashIndexKeys(schema_.indexes[i].components, keys, batch.num_rows, hashes.data()));
     encoded->hashes.push_back(std::move(hashes));
     if (static_cast<int>(i) == distinct_index_) {
       CAPI_RETURN_NOT_OK(data::EncodeSortKeys(schema_.indexes[i].components, keys, batch.num_rows,
@@ -162,9 +161,9 @@ Result<std::shared_ptr<TableWriter::Encoded>> AttemptWriter::Encode(const Batch&
     int64_t begin = 0;
     for (int64_t row = 0; row < batch.num_rows; ++row) {
       const int64_t end = encoded->key_ends[static_cast<size_t>(row)];
-      const std::string_view key = std::string_view(encoded->keys)
-                                       .substr(static_cast<size_t>(begin),
-                                               static_cast<size_t>(end - begin));
+      const std::string_view key =
+          std::string_view(encoded->keys)
+              .substr(static_cast<size_t>(begin), static_cast<size_t>(end - begin));
       begin = end;
       if (keys_of_batch.Insert(hashes[static_cast<size_t>(row)], key) == KeySet::Answer::kKnown) {
         continue;
@@ -221,8 +220,8 @@ Status AttemptWriter::Append(std::shared_ptr<Encoded> encoded) {
   }
   if (rows->num_rows == 0) return Status::OK();
   for (size_t i = 0; i < collectors_.size(); ++i) {
-    CAPI_RETURN_NOT_OK(collectors_[i].Add(data::MakeRowId(batch_index_, rows_),
-                                          std::move(rows->hashes[i])));
+    CAPI_RETURN_NOT_OK(
+        collectors_[i].Add(data::MakeRowId(batch_index_, rows_), std::move(rows->hashes[i])));
   }
   rows_ += rows->num_rows;
   if (rows->chunk.has_value()) {
@@ -256,8 +255,8 @@ Status AttemptWriter::WriteCollected() {
       }
     }
   }
-  CAPI_ASSIGN_OR_RETURN(EncodedChunk chunk, EncodeChunk(layout_.types, collected_rows_,
-                                                        all.columns, all.reference_rows));
+  CAPI_ASSIGN_OR_RETURN(EncodedChunk chunk, EncodeChunk(layout_.types, collected_rows_, all.columns,
+                                                        all.reference_rows));
   collected_.clear();
   collected_rows_ = 0;
   collected_text_bytes_ = 0;
@@ -296,8 +295,8 @@ Result<const SegmentSet*> AttemptWriter::WrittenRows() {
 }
 
 Status AttemptWriter::WriteIndexes() {
-  // Values are read in whole words and strings in whole steps, beyond the end of the last block: also
-  // while nothing else is behind it yet.
+  // Values are read in whole words and strings in whole steps, beyond the end of the last block:
+  // also while nothing else is behind it yet.
   CAPI_RETURN_NOT_OK(sink_.WriteZeros(kAlignment));
   for (size_t i = 0; i < collectors_.size(); ++i) {
     const IndexSchema& index = schema_.indexes[i];
@@ -372,9 +371,8 @@ Result<AttemptManifest> AttemptWriter::Finish() {
     manifest.checksum = directory_checksum_;
     for (const GroupLayout& group : layout_.groups) manifest.references.push_back(group.source);
     std::sort(manifest.references.begin(), manifest.references.end());
-    manifest.references.erase(
-        std::unique(manifest.references.begin(), manifest.references.end()),
-        manifest.references.end());
+    manifest.references.erase(std::unique(manifest.references.begin(), manifest.references.end()),
+                              manifest.references.end());
     CAPI_FAULT_POINT("store.before_finish");
     CAPI_ASSIGN_OR_RETURN(const SegmentFiles::Placement placement, sink_.Finish());
     manifest.file = placement.file;

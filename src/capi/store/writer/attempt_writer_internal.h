@@ -18,7 +18,8 @@
 
 namespace capi::store {
 
-/// Batches of at least this many rows become a chunk of their own in Encode; smaller ones are collected.
+/// Batches of at least this many rows become a chunk of their own in Encode; smaller ones are
+/// collected.
 constexpr int64_t kDirectChunkRows = 8192;
 /// Collected batches become a chunk when they have this many rows ...
 constexpr int64_t kCollectedChunkRows = 32768;

@@ -22,8 +22,8 @@ bool KeySet::Matches(int64_t position, std::string_view key) const {
 
 bool KeySet::Grow() {
   const size_t size = slots_.empty() ? kFirstSlots : slots_.size() * 2;
-  if (limited_ && !reservation_.TryGrow(static_cast<int64_t>((size - slots_.size()) *
-                                                             sizeof(Slot)))) {
+  if (limited_ &&
+      !reservation_.TryGrow(static_cast<int64_t>((size - slots_.size()) * sizeof(Slot)))) {
     return false;
   }
   std::vector<Slot> larger(size);
@@ -51,7 +51,8 @@ KeySet::Answer KeySet::Insert(uint64_t hash, std::string_view key) {
   const auto needed = static_cast<int64_t>(keys_.size() + sizeof(size) + size);
   if (!full_ && limited_ && needed > reserved_key_bytes_) {
     // The string doubles when it grows.
-    const int64_t step = std::max({kReserveStep, reserved_key_bytes_, needed - reserved_key_bytes_});
+    const int64_t step =
+        std::max({kReserveStep, reserved_key_bytes_, needed - reserved_key_bytes_});
     if (reservation_.TryGrow(step)) {
       reserved_key_bytes_ += step;
     } else {

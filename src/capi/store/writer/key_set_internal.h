@@ -9,8 +9,8 @@
 
 namespace capi::store {
 
-/// The different keys seen so far, in the bytes of data::EncodeSortKeys (equal keys have equal bytes).
-/// One thread at a time.
+/// The different keys seen so far, in the bytes of data::EncodeSortKeys (equal keys have equal
+/// bytes). One thread at a time.
 class KeySet {
  public:
   /// With a budget, keys beyond it are not taken. Null: unlimited.
