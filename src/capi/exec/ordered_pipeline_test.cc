@@ -22,10 +22,10 @@ std::unique_ptr<TaskPool> MakePool(int num_threads) {
 void Delay(uint64_t seed, int64_t item) {
   std::minstd_rand random(static_cast<uint32_t>(seed * 1000003 + static_cast<uint64_t>(item)));
   random.discard(3);
-  const auto choice = random() % 8;
+  const auto choice = random() % 32;
   if (choice == 0) {
-    std::this_thread::sleep_for(std::chrono::microseconds(random() % 300));
-  } else if (choice < 3) {
+    std::this_thread::sleep_for(std::chrono::microseconds(random() % 100));
+  } else if (choice < 8) {
     std::this_thread::yield();
   }
 }
@@ -35,7 +35,7 @@ Status At(const char* stage, int64_t item) {
 }
 
 struct Scenario {
-  int64_t num_items = 200;
+  int64_t num_items = 80;
   int window = 0;
   uint64_t seed = 0;
   std::set<int64_t> next_errors;
@@ -99,7 +99,7 @@ INSTANTIATE_TEST_SUITE_P(Threads, OrderedPipelineThreads, testing::Values(1, 2, 
 TEST_P(OrderedPipelineThreads, EmitsAllItemsInOrder) {
   const auto pool = MakePool(GetParam());
   for (const int window : {0, 1, 2, 3, 50}) {
-    for (uint64_t seed = 0; seed < 5; ++seed) {
+    for (uint64_t seed = 0; seed < 3; ++seed) {
       Scenario scenario;
       scenario.window = window;
       scenario.seed = seed;
@@ -121,7 +121,7 @@ TEST_P(OrderedPipelineThreads, SourceWithoutItems) {
 TEST_P(OrderedPipelineThreads, ReportsTheErrorOfTheSmallestSequenceNumber) {
   const auto pool = MakePool(GetParam());
   std::minstd_rand random(42);
-  for (uint64_t seed = 0; seed < 60; ++seed) {
+  for (uint64_t seed = 0; seed < 40; ++seed) {
     Scenario scenario;
     scenario.seed = seed;
     scenario.num_items = 60;
@@ -214,7 +214,7 @@ TEST_P(OrderedPipelineThreads, CancelledUnderWay) {
 
 TEST_P(OrderedPipelineThreads, DropsUnemittedResultsBeforeItReturns) {
   const auto pool = MakePool(GetParam());
-  for (int round = 0; round < 50; ++round) {
+  for (int round = 0; round < 20; ++round) {
     // Results refer to a variable of the caller, as reservations refer to their budget.
     std::atomic<int> alive{0};
     struct Counted {
@@ -245,7 +245,7 @@ TEST_P(OrderedPipelineThreads, DropsUnemittedResultsBeforeItReturns) {
 TEST(OrderedPipelineTest, WorksWithoutAPool) {
   const Outcome outcome = RunScenario(nullptr, Scenario{});
   EXPECT_TRUE(outcome.status.ok());
-  EXPECT_EQ(outcome.emitted, UpTo(200));
+  EXPECT_EQ(outcome.emitted, UpTo(Scenario{}.num_items));
 }
 
 TEST(OrderedPipelineTest, DoesNotNeedItsHelpers) {
@@ -260,7 +260,7 @@ TEST(OrderedPipelineTest, DoesNotNeedItsHelpers) {
   }
   while (blocked < 2) std::this_thread::yield();
   const Outcome outcome = RunScenario(pool.get(), Scenario{});
-  EXPECT_EQ(outcome.emitted, UpTo(200));
+  EXPECT_EQ(outcome.emitted, UpTo(Scenario{}.num_items));
   // The helpers of the ended pipeline start now and must do nothing.
   release = true;
 }

@@ -74,9 +74,12 @@ Result<std::unique_ptr<LookupPlan>> LookupPlan::Make(const NodeSetup& setup) {
       plan->having_needs_[i] = std::find(used.begin(), used.end(),
                                          expr::Variable{"w", plan->targets_[i].name}) != used.end();
     }
+    // Having alone: the fields themselves are computed by programs_.
+    std::vector<Target> names = plan->targets_;
+    for (Target& target : names) target.expression = nullptr;
     CAPI_ASSIGN_OR_RETURN(
         plan->having_,
-        FieldPrograms::Make(plan->targets_, node.table_writer->having,
+        FieldPrograms::Make(std::move(names), node.table_writer->having,
                             "nodes." + node.name + ".w.having", {}, setup.environment));
   }
 
