@@ -45,7 +45,7 @@ inline std::string StockPolicy() {
   const auto node = [](const std::string& status) {
     return " && nrs.node_status == wfmodel.NodeBatch" + status;
   };
-  return R"({"stock":{"is_default":true,"event_priority_order":"run_is_current(desc),run_id(desc)","rules":[)" +
+  return R"json({"stock":{"is_default":true,"event_priority_order":"run_is_current(desc),run_id(desc)","rules":[)json" +
          rule("go", current + start + node("Success")) + "," +
          rule("wait", current + started + node("None")) + "," +
          rule("wait", current + started + node("Start")) + "," +
