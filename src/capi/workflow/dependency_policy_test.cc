@@ -17,10 +17,9 @@ using state::RunStatus;
 
 std::shared_ptr<const script::Script> WithPolicy(const std::string& order,
                                                  const std::string& rules) {
-  return ParseScript(ScriptText(
-      {ReadNode("read", {"x.csv"}), CopyNode("copy", "read", 1)},
-      R"({"p":{"is_default":true,"event_priority_order":")" + order + R"(","rules":[)" + rules +
-          "]}}"));
+  return ParseScript(ScriptText({ReadNode("read", {"x.csv"}), CopyNode("copy", "read", 1)},
+                                R"({"p":{"is_default":true,"event_priority_order":")" + order +
+                                    R"(","rules":[)" + rules + "]}}"));
 }
 
 std::string Rule(const std::string& command, const std::string& expression) {
@@ -54,13 +53,14 @@ TEST_F(StockPolicyTest, EveryCombinationOfStatuses) {
                                           NodeStatus::kSuccess, NodeStatus::kFail,
                                           NodeStatus::kStopReceived};
   // Rule numbers from 1, 0 = nothing matches; rows: run status, columns: node status.
-  constexpr int kCurrent[4][5] = {{2, 3, 0, 0, 0}, {2, 3, 1, 4, 0}, {0, 0, 0, 0, 0}, {0, 0, 0, 0, 0}};
+  constexpr int kCurrent[4][5] = {
+      {2, 3, 0, 0, 0}, {2, 3, 1, 4, 0}, {0, 0, 0, 0, 0}, {0, 0, 0, 0, 0}};
   constexpr int kFormer[4][5] = {
       {6, 7, 0, 0, 0}, {6, 7, 5, 0, 0}, {0, 0, 8, 9, 0}, {10, 10, 10, 10, 10}};
-  constexpr RuleCommand kCommands[] = {
-      RuleCommand::kWait, RuleCommand::kGo,   RuleCommand::kWait, RuleCommand::kWait,
-      RuleCommand::kNoGo, RuleCommand::kGo,   RuleCommand::kWait, RuleCommand::kWait,
-      RuleCommand::kGo,   RuleCommand::kNoGo, RuleCommand::kNoGo};
+  constexpr RuleCommand kCommands[] = {RuleCommand::kWait, RuleCommand::kGo,   RuleCommand::kWait,
+                                       RuleCommand::kWait, RuleCommand::kNoGo, RuleCommand::kGo,
+                                       RuleCommand::kWait, RuleCommand::kWait, RuleCommand::kGo,
+                                       RuleCommand::kNoGo, RuleCommand::kNoGo};
   for (const bool current : {true, false}) {
     for (int r = 0; r < 4; ++r) {
       for (int n = 0; n < 5; ++n) {
@@ -87,13 +87,13 @@ TEST_F(StockPolicyTest, CurrentRunComesFirstThenTheNewest) {
                 .command,
             RuleCommand::kWait);
   EXPECT_EQ(
-      DecideOn({Record(3, true, RunStatus::kStart, NodeStatus::kSuccess), newer_success}).run_id, 3);
+      DecideOn({Record(3, true, RunStatus::kStart, NodeStatus::kSuccess), newer_success}).run_id,
+      3);
 }
 
 TEST_F(StockPolicyTest, ARecordWithoutRuleIsSkipped) {
-  const auto decision =
-      DecideOn({Record(9, false, RunStatus::kComplete, NodeStatus::kStopReceived),
-                Record(4, false, RunStatus::kComplete, NodeStatus::kSuccess)});
+  const auto decision = DecideOn({Record(9, false, RunStatus::kComplete, NodeStatus::kStopReceived),
+                                  Record(4, false, RunStatus::kComplete, NodeStatus::kSuccess)});
   EXPECT_EQ(decision.command, RuleCommand::kGo);
   EXPECT_EQ(decision.run_id, 4);
 }
@@ -106,9 +106,8 @@ TEST_F(StockPolicyTest, AStoppedNewerRunRefusesOlderResults) {
 }
 
 TEST_F(StockPolicyTest, NothingMatchesWaitsForTheFirst) {
-  const auto decision =
-      DecideOn({Record(4, false, RunStatus::kComplete, NodeStatus::kNone),
-                Record(5, false, RunStatus::kComplete, NodeStatus::kStart)});
+  const auto decision = DecideOn({Record(4, false, RunStatus::kComplete, NodeStatus::kNone),
+                                  Record(5, false, RunStatus::kComplete, NodeStatus::kStart)});
   EXPECT_EQ(decision.command, RuleCommand::kWait);
   EXPECT_EQ(decision.run_id, 5);
   EXPECT_EQ(decision.rule, -1);
@@ -130,10 +129,10 @@ TEST(DependencyPolicyTest, WithoutOrderTheNewestRunIsFirst) {
 
 TEST(DependencyPolicyTest, WithoutRulesItWaits) {
   const auto script = WithPolicy("run_id(asc)", "");
-  const auto decision =
-      Decide(*script->policies[0], {Record(2, true, RunStatus::kStart, NodeStatus::kSuccess),
-                                    Record(1, false, RunStatus::kStart, NodeStatus::kSuccess)},
-             {});
+  const auto decision = Decide(*script->policies[0],
+                               {Record(2, true, RunStatus::kStart, NodeStatus::kSuccess),
+                                Record(1, false, RunStatus::kStart, NodeStatus::kSuccess)},
+                               {});
   EXPECT_EQ(decision->command, RuleCommand::kWait);
   EXPECT_EQ(decision->run_id, 1);
 }
@@ -141,8 +140,9 @@ TEST(DependencyPolicyTest, WithoutRulesItWaits) {
 TEST(DependencyPolicyTest, OldSpellingWithTimes) {
   const auto script =
       WithPolicy("run_is_current(desc),node_start_ts(desc)",
-                 Rule("go", "e.run_final_status == wfmodel.RunComplete && e.node_is_started && "
-                            "e.run_completed_ts > e.run_start_ts") +
+                 Rule("go",
+                      "e.run_final_status == wfmodel.RunComplete && e.node_is_started && "
+                      "e.run_completed_ts > e.run_start_ts") +
                      "," + Rule("nogo", "e.run_stopped_ts > e.run_start_ts"));
   auto older = Record(1, false, RunStatus::kComplete, NodeStatus::kSuccess);
   older.run_start_ms = 10;

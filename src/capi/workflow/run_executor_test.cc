@@ -43,8 +43,9 @@ Status WaitFor(const std::function<bool()>& condition, const exec::CancelToken& 
 /// Every batch writes one row (its index) or one file line.
 class PlayedRunner final : public node::NodeRunner {
  public:
-  PlayedRunner(node::NodeSetup setup, Play play)
-      : setup_(std::move(setup)), play_(std::move(play)) {}
+  /// `alike`: all rows have the same value.
+  PlayedRunner(node::NodeSetup setup, Play play, bool alike)
+      : setup_(std::move(setup)), play_(std::move(play)), alike_(alike) {}
 
   Result<node::BatchResult> RunBatch(const exec::Context& context,
                                      const node::BatchTask& task) override {
@@ -72,7 +73,7 @@ class PlayedRunner final : public node::NodeRunner {
                                  node::SchemaOf(*setup_.node), task.batch_index, {}));
     CAPI_ASSIGN_OR_RETURN(
         std::shared_ptr<arrow::Array> column,
-        data::ConstantColumn(data::FieldType::kInt, data::Value(task.batch_index), 1));
+        data::ConstantColumn(data::FieldType::kInt, data::Value(alike_ ? 7 : task.batch_index), 1));
     store::TableWriter::Batch batch;
     batch.num_rows = 1;
     batch.columns = {column};
@@ -85,6 +86,7 @@ class PlayedRunner final : public node::NodeRunner {
  private:
   node::NodeSetup setup_;
   Play play_;
+  bool alike_;
 };
 
 class RunExecutorTest : public testing::Test {
@@ -164,14 +166,14 @@ class RunExecutorTest : public testing::Test {
       }
       return play != nullptr ? play(node, task, cancel) : Status::OK();
     };
-    environment.make_runner = [this, counted](node::NodeSetup setup)
-        -> Result<std::unique_ptr<node::NodeRunner>> {
+    environment.make_runner =
+        [this, counted](node::NodeSetup setup) -> Result<std::unique_ptr<node::NodeRunner>> {
       {
         const std::lock_guard lock(mutex_);
         inputs_[setup.node->name] = setup.inputs;
       }
       return std::unique_ptr<node::NodeRunner>(
-          std::make_unique<PlayedRunner>(std::move(setup), counted));
+          std::make_unique<PlayedRunner>(std::move(setup), counted, alike_));
     };
     auto executor = RunExecutor::Make(environment, script_, run);
     CAPI_RETURN_NOT_OK(executor.status());
@@ -221,6 +223,7 @@ class RunExecutorTest : public testing::Test {
   std::unique_ptr<RunExecutor> executor_;
   ReconcileReport reconciled_;
   state::OwnerId owner_ = 0;
+  bool alike_ = false;
   std::mutex mutex_;
   std::map<std::string, std::map<int64_t, int>> executed_;
   std::map<std::string, std::vector<files::Fingerprint>> inputs_;
@@ -254,9 +257,9 @@ TEST_F(RunExecutorTest, OneThreadIsEnough) {
 TEST_F(RunExecutorTest, AFailedBatchFailsItsNodeAndWhatDependsOnIt) {
   UseScript({ReadNode("read", {input_}), CopyNode("bad", "read", 10), CopyNode("good", "read", 2),
              CopyNode("next", "bad", 2), WriteNode("write", "next", directory_.Path("out/x.csv"))});
-  const Status status =
-      Execute(NewRun(), [](const std::string& node, const node::BatchTask& task,
-                           const exec::CancelToken&) -> Status {
+  const Status status = Execute(
+      NewRun(),
+      [](const std::string& node, const node::BatchTask& task, const exec::CancelToken&) -> Status {
         if (node == "bad" && task.batch_index == 3) return UserError("bad_value", "row 7: x");
         return Status::OK();
       });
@@ -273,21 +276,22 @@ TEST_F(RunExecutorTest, TheErrorReportedIsThatOfTheFirstBadBatch) {
   UseScript({ReadNode("read", {input_}), CopyNode("bad", "read", 100)});
   std::atomic<bool> later_failed{false};
   const Status status =
-      Execute(NewRun(), [&](const std::string& node, const node::BatchTask& task,
-                            const exec::CancelToken& cancel) -> Status {
-        if (node != "bad") return Status::OK();
-        if (task.batch_index == 0) {
-          // Fails long after a later batch did.
-          CAPI_RETURN_NOT_OK(WaitFor([&] { return later_failed.load(); }, cancel));
-          std::this_thread::sleep_for(std::chrono::milliseconds(20));
-          return UserError("bad_value", "batch 0");
-        }
-        if (task.batch_index == 2) {
-          later_failed = true;
-          return UserError("bad_value", "batch 2");
-        }
-        return Status::OK();
-      });
+      Execute(NewRun(),
+              [&](const std::string& node, const node::BatchTask& task,
+                  const exec::CancelToken& cancel) -> Status {
+                if (node != "bad") return Status::OK();
+                if (task.batch_index == 0) {
+                  // Fails long after a later batch did.
+                  CAPI_RETURN_NOT_OK(WaitFor([&] { return later_failed.load(); }, cancel));
+                  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+                  return UserError("bad_value", "batch 0");
+                }
+                if (task.batch_index == 2) {
+                  later_failed = true;
+                  return UserError("bad_value", "batch 2");
+                }
+                return Status::OK();
+              });
   ASSERT_TRUE(status.ok()) << status.ToString();
   EXPECT_EQ(Node(1, "bad").error.text, "batch 0");
   // Batches behind a failed one are not begun.
@@ -297,13 +301,13 @@ TEST_F(RunExecutorTest, TheErrorReportedIsThatOfTheFirstBadBatch) {
 
 TEST_F(RunExecutorTest, BatchesBehindAFailureAreCancelled) {
   UseScript({ReadNode("read", {input_}), CopyNode("bad", "read", 3)});
-  const Status status =
-      Execute(NewRun(), [&](const std::string& node, const node::BatchTask& task,
-                            const exec::CancelToken& cancel) -> Status {
-        if (node != "bad" || task.batch_index == 0) return Status::OK();
-        if (task.batch_index == 1) return UserError("bad_value", "no");
-        return WaitFor([] { return false; }, cancel);
-      });
+  const Status status = Execute(NewRun(),
+                                [&](const std::string& node, const node::BatchTask& task,
+                                    const exec::CancelToken& cancel) -> Status {
+                                  if (node != "bad" || task.batch_index == 0) return Status::OK();
+                                  if (task.batch_index == 1) return UserError("bad_value", "no");
+                                  return WaitFor([] { return false; }, cancel);
+                                });
   ASSERT_TRUE(status.ok()) << status.ToString();
   EXPECT_EQ(Statuses(1), "complete read=success bad=fail");
 }
@@ -311,14 +315,16 @@ TEST_F(RunExecutorTest, BatchesBehindAFailureAreCancelled) {
 TEST_F(RunExecutorTest, RetriableErrorsAreTriedAgain) {
   UseChain(3);
   std::atomic<int> failures{0};
-  ASSERT_TRUE(Execute(NewRun(), [&](const std::string& node, const node::BatchTask& task,
-                                    const exec::CancelToken&) -> Status {
-                if (node == "copy" && task.batch_index == 1 && task.attempt < 3) {
-                  ++failures;
-                  return RetriableError("server is busy");
-                }
-                return Status::OK();
-              }).ok());
+  ASSERT_TRUE(Execute(NewRun(),
+                      [&](const std::string& node, const node::BatchTask& task,
+                          const exec::CancelToken&) -> Status {
+                        if (node == "copy" && task.batch_index == 1 && task.attempt < 3) {
+                          ++failures;
+                          return RetriableError("server is busy");
+                        }
+                        return Status::OK();
+                      })
+                  .ok());
   EXPECT_EQ(failures, 2);
   EXPECT_EQ(Statuses(1), "complete read=success copy=success write=success");
   const auto attempts = state_->FormerAttempts({1, 1}).ValueOrDie();
@@ -330,10 +336,12 @@ TEST_F(RunExecutorTest, RetriableErrorsAreTriedAgain) {
 
 TEST_F(RunExecutorTest, RetriableErrorsFailInTheEnd) {
   UseChain(1);
-  ASSERT_TRUE(Execute(NewRun(), [&](const std::string& node, const node::BatchTask&,
-                                    const exec::CancelToken&) -> Status {
-                return node == "write" ? RetriableError("server is busy") : Status::OK();
-              }).ok());
+  ASSERT_TRUE(Execute(NewRun(),
+                      [&](const std::string& node, const node::BatchTask&,
+                          const exec::CancelToken&) -> Status {
+                        return node == "write" ? RetriableError("server is busy") : Status::OK();
+                      })
+                  .ok());
   EXPECT_EQ(Statuses(1), "complete read=success copy=success write=fail");
   EXPECT_EQ(Node(1, "write").error.kind, "retriable");
   EXPECT_EQ(Executed("write"), 3);
@@ -344,13 +352,13 @@ TEST_F(RunExecutorTest, RetriableErrorsFailInTheEnd) {
 TEST_F(RunExecutorTest, ACancelledRunIsResumedWithItsCommittedBatches) {
   UseChain(50);
   const auto run = NewRun();
-  const Status status =
-      Execute(run, [&](const std::string& node, const node::BatchTask& task,
-                       const exec::CancelToken& cancel) -> Status {
-        if (node != "copy" || task.batch_index < 20) return Status::OK();
-        if (task.batch_index == 20) Cancel();
-        return WaitFor([] { return false; }, cancel);
-      });
+  const Status status = Execute(run,
+                                [&](const std::string& node, const node::BatchTask& task,
+                                    const exec::CancelToken& cancel) -> Status {
+                                  if (node != "copy" || task.batch_index < 20) return Status::OK();
+                                  if (task.batch_index == 20) Cancel();
+                                  return WaitFor([] { return false; }, cancel);
+                                });
   EXPECT_EQ(KindOf(status), ErrorKind::kCancelled);
   EXPECT_EQ(status.message(), "by the test");
   EXPECT_EQ(Statuses(1), "start read=success copy=start write=none");
@@ -384,12 +392,13 @@ TEST_F(RunExecutorTest, CancellingBeforeTheStartExecutesNothing) {
 TEST_F(RunExecutorTest, AStoppedRunEndsWithStopReceived) {
   UseChain(50);
   const Status status =
-      Execute(NewRun(), [&](const std::string& node, const node::BatchTask& task,
-                            const exec::CancelToken& cancel) -> Status {
-        if (node != "copy") return Status::OK();
-        if (task.batch_index == 10) CAPI_RETURN_NOT_OK(state_->StopRun(1, "operator"));
-        return task.batch_index < 10 ? Status::OK() : WaitFor([] { return false; }, cancel);
-      });
+      Execute(NewRun(),
+              [&](const std::string& node, const node::BatchTask& task,
+                  const exec::CancelToken& cancel) -> Status {
+                if (node != "copy") return Status::OK();
+                if (task.batch_index == 10) CAPI_RETURN_NOT_OK(state_->StopRun(1, "operator"));
+                return task.batch_index < 10 ? Status::OK() : WaitFor([] { return false; }, cancel);
+              });
   EXPECT_TRUE(status.ok()) << status.ToString();
   EXPECT_EQ(Statuses(1), "stop read=success copy=stopreceived write=stopreceived");
 }
@@ -397,9 +406,9 @@ TEST_F(RunExecutorTest, AStoppedRunEndsWithStopReceived) {
 TEST_F(RunExecutorTest, AFencedAttemptLeavesNothing) {
   UseChain(1);
   const state::OwnerId first_owner = owner_;
-  const Status status =
-      Execute(NewRun(), [&](const std::string& node, const node::BatchTask&,
-                            const exec::CancelToken&) -> Status {
+  const Status status = Execute(
+      NewRun(),
+      [&](const std::string& node, const node::BatchTask&, const exec::CancelToken&) -> Status {
         if (node != "write") return Status::OK();
         // Somebody takes the work of this process over while it writes.
         CAPI_RETURN_NOT_OK(state_->ExpireOwner(first_owner, 0).status());
@@ -433,22 +442,26 @@ TEST_F(RunExecutorTest, AnInterruptedBatchThatMustNotBeRepeatedFailsItsNode) {
 TEST_F(RunExecutorTest, BatchesThatMustNotBeRepeatedAreClaimedOneByOne) {
   UseChain(20, 1, R"("rerun_policy":"fail",)");
   std::atomic<int64_t> most_claimed{0};
-  ASSERT_TRUE(Execute(NewRun(), [&](const std::string& node, const node::BatchTask&,
-                                    const exec::CancelToken&) -> Status {
-                if (node != "copy") return Status::OK();
-                int64_t claimed = 0;
-                for (const auto& batch : state_->Batches({1, 1}).ValueOrDie()) {
-                  if (batch.status == NodeStatus::kStart) ++claimed;
-                }
-                if (claimed > most_claimed) most_claimed = claimed;
-                return Status::OK();
-              }, 1).ok());
+  ASSERT_TRUE(
+      Execute(
+          NewRun(),
+          [&](const std::string& node, const node::BatchTask&, const exec::CancelToken&) -> Status {
+            if (node != "copy") return Status::OK();
+            int64_t claimed = 0;
+            for (const auto& batch : state_->Batches({1, 1}).ValueOrDie()) {
+              if (batch.status == NodeStatus::kStart) ++claimed;
+            }
+            if (claimed > most_claimed) most_claimed = claimed;
+            return Status::OK();
+          },
+          1)
+          .ok());
   EXPECT_EQ(Statuses(1), "complete read=success copy=success write=success");
 }
 
 TEST_F(RunExecutorTest, AMissingInputFailsTheReader) {
-  UseScript({ReadNode("read", {input_, directory_.Path("missing.csv")}),
-             CopyNode("copy", "read", 1)});
+  UseScript(
+      {ReadNode("read", {input_, directory_.Path("missing.csv")}), CopyNode("copy", "read", 1)});
   ASSERT_TRUE(Execute(NewRun()).ok());
   EXPECT_EQ(Statuses(1), "complete read=fail copy=fail");
   EXPECT_EQ(Node(1, "read").error.error_class, "file_not_found");
@@ -457,11 +470,12 @@ TEST_F(RunExecutorTest, AMissingInputFailsTheReader) {
 TEST_F(RunExecutorTest, InputsStayPinnedOverAttempts) {
   UseChain(1);
   const auto run = NewRun();
-  EXPECT_EQ(KindOf(Execute(run, [&](const std::string&, const node::BatchTask&,
-                                    const exec::CancelToken& cancel) -> Status {
-              Cancel();
-              return WaitFor([] { return false; }, cancel);
-            })),
+  EXPECT_EQ(KindOf(Execute(run,
+                           [&](const std::string&, const node::BatchTask&,
+                               const exec::CancelToken& cancel) -> Status {
+                             Cancel();
+                             return WaitFor([] { return false; }, cancel);
+                           })),
             ErrorKind::kCancelled);
   const auto first = inputs_["read"];
   ASSERT_EQ(first.size(), 1u);
@@ -521,31 +535,49 @@ TEST_F(RunExecutorTest, WaitingForAnInterruptedRunIsToldInsteadOfHanging) {
 }
 
 TEST_F(RunExecutorTest, DuplicateKeysAcrossBatchesFailTheNodeAtItsFinish) {
-  UseScript({ReadNode("read", {input_, input_}, ""),
-             CopyNode("copy", "read", 2, "", R"("idx_to_check_uniq_v":"unique(v)")")});
-  // Both batches write their index, so make them equal by failing the second's number.
+  UseScript({ReadNode("read", {input_}),
+             CopyNode("copy", "read", 3, "", R"json("idx_to_check_uniq_v":"unique(v)")json"),
+             CopyNode("next", "copy", 1)});
+  alike_ = true;
   ASSERT_TRUE(Execute(NewRun()).ok());
-  EXPECT_EQ(Statuses(1), "complete read=success copy=success");
+  EXPECT_EQ(Statuses(1), "complete read=success copy=fail next=fail");
+  EXPECT_EQ(Node(1, "copy").error.error_class, "duplicate_key");
+}
+
+TEST_F(RunExecutorTest, RowsThatDistinctDropsAtItsFinishAreCounted) {
+  std::string distinct =
+      CopyNode("d", "read", 3, R"("rerun_policy":"fail",)", R"json("idx_v":"unique(v)")json");
+  distinct.replace(distinct.find("table_table"), 11, "distinct_table");
+  UseScript({ReadNode("read", {input_}), distinct});
+  alike_ = true;
+  ASSERT_TRUE(Execute(NewRun()).ok());
+  EXPECT_EQ(Statuses(1), "complete read=success d=success");
+  EXPECT_EQ(Node(1, "d").counts, R"({"in":3,"duplicates":2,"out":1})");
 }
 
 TEST_F(RunExecutorTest, AnExceptionInANodeIsABugOfThatBatch) {
   UseChain(1);
-  ASSERT_TRUE(Execute(NewRun(), [](const std::string& node, const node::BatchTask&,
-                                   const exec::CancelToken&) -> Status {
-                if (node == "copy") throw std::runtime_error("boom");
-                return Status::OK();
-              }).ok());
+  ASSERT_TRUE(Execute(NewRun(),
+                      [](const std::string& node, const node::BatchTask&,
+                         const exec::CancelToken&) -> Status {
+                        if (node == "copy") throw std::runtime_error("boom");
+                        return Status::OK();
+                      })
+                  .ok());
   EXPECT_EQ(Statuses(1), "complete read=success copy=fail write=fail");
   EXPECT_EQ(Node(1, "copy").error.kind, "bug");
 }
 
 TEST_F(RunExecutorTest, GarbageOfAFailedRunIsCollected) {
   UseChain(20);
-  ASSERT_TRUE(Execute(NewRun(), [](const std::string& node, const node::BatchTask& task,
-                                   const exec::CancelToken&) -> Status {
-                return node == "copy" && task.batch_index == 19 ? UserError("bad_value", "x")
-                                                                : Status::OK();
-              }).ok());
+  ASSERT_TRUE(Execute(NewRun(),
+                      [](const std::string& node, const node::BatchTask& task,
+                         const exec::CancelToken&) -> Status {
+                        return node == "copy" && task.batch_index == 19
+                                   ? UserError("bad_value", "x")
+                                   : Status::OK();
+                      })
+                  .ok());
   Reopen();
   EXPECT_TRUE(catalog_->Open({1, "t_read"}).ok());
   EXPECT_EQ(InfoOf(catalog_->Open({1, "t_copy"}).status()).error_class, "table_not_found");

@@ -27,10 +27,10 @@ class RunPlanTest : public testing::Test {
     return InfoOf(PlanRun(*script_, request).status()).error_class;
   }
 
-  std::shared_ptr<const script::Script> script_ = ParseScript(ScriptText(
-      {ReadNode("a", {"1.csv", "2.csv"}), ReadNode("b", {"1.csv"}), CopyNode("c", "a", 3),
-       CopyNode("review", "c", 1, R"("start_policy":"manual",)"), CopyNode("d", "review", 2),
-       WriteNode("out", "c", "out.csv")}));
+  std::shared_ptr<const script::Script> script_ = ParseScript(
+      ScriptText({ReadNode("a", {"1.csv", "2.csv"}), ReadNode("b", {"1.csv"}),
+                  CopyNode("c", "a", 3), CopyNode("review", "c", 1, R"("start_policy":"manual",)"),
+                  CopyNode("d", "review", 2), WriteNode("out", "c", "out.csv")}));
 };
 
 TEST_F(RunPlanTest, DefaultStartNodesAreThoseThatReadFiles) {
@@ -91,7 +91,7 @@ TEST_F(RunPlanTest, ResumesOnlyTheSameWork) {
 }
 
 TEST_F(RunPlanTest, RerunPolicyFailHasNoEffectOnDistinct) {
-  const std::string index = R"("idx_v":"unique(v)")";
+  const std::string index = R"json("idx_v":"unique(v)")json";
   std::string distinct = CopyNode("d", "a", 2, R"("rerun_policy":"fail",)", index);
   distinct.replace(distinct.find("table_table"), 11, "distinct_table");
   const auto script = ParseScript(ScriptText(

@@ -1,6 +1,7 @@
 #pragma once
 
-// For tests: small scripts from text, a temporary directory, and a keyspace whose nodes are played by the test.
+// For tests: small scripts from text, a temporary directory, and a keyspace whose nodes are played
+// by the test.
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -73,8 +74,8 @@ inline std::string ReadNode(const std::string& name, const std::vector<std::stri
 inline std::string CopyNode(const std::string& name, const std::string& source, int64_t batches,
                             const std::string& extra = "", const std::string& indexes = "") {
   return "\"" + name + R"(":{"type":"table_table",)" + extra + R"("r":{"table":"t_)" + source +
-         R"(","expected_batches_total":)" + std::to_string(batches) + R"(},"w":{"name":"t_)" + name +
-         R"(","fields":{"v":{"expression":"r.v","type":"int"}})" +
+         R"(","expected_batches_total":)" + std::to_string(batches) + R"(},"w":{"name":"t_)" +
+         name + R"(","fields":{"v":{"expression":"r.v","type":"int"}})" +
          (indexes.empty() ? "" : ",\"indexes\":{" + indexes + "}") + "}}";
 }
 
