@@ -139,7 +139,10 @@ Status RunExecutorImpl::EvaluateWaiting() {
         Result<Verdict> verdict = Judge(*node);
         if (!verdict.ok() && KindOf(verdict.status()) != ErrorKind::kUser) return verdict.status();
         if (verdict.ok() && verdict->command == RuleCommand::kWait) {
-          waiting_for = "node " + node->record.name + " waits: " + verdict->reason;
+          // The first one in script order: those behind it only wait for it.
+          if (waiting_for.empty()) {
+            waiting_for = "node " + node->record.name + " waits: " + verdict->reason;
+          }
           continue;
         }
         if (!verdict.ok()) {
