@@ -290,6 +290,8 @@ TEST_F(RunExecutorTest, TheErrorReportedIsThatOfTheFirstBadBatch) {
                   later_failed = true;
                   return UserError("bad_value", "batch 2");
                 }
+                // Long enough that the failure is seen before all batches were begun.
+                std::this_thread::sleep_for(std::chrono::milliseconds(2));
                 return Status::OK();
               });
   ASSERT_TRUE(status.ok()) << status.ToString();
