@@ -13,6 +13,7 @@ void AddDropCommand(CLI::App* app, int* exit_code) {
   CLI::App* command = app->add_subcommand("drop", "Remove a keyspace with its tables and history");
   command->add_option("keyspace", options->name, "Keyspace")->required();
   command->add_option("--data-dir", options->data_directory, "Where keyspaces are kept");
+  command->footer("Example: capi drop flights");
   command->callback([options, exit_code] {
     options->env = Env::Default();
     Status status;

@@ -91,7 +91,7 @@ std::string NodeLine(const workflow::NodeSnapshot& node, size_t name_width, bool
 ProgressDisplay::ProgressDisplay(std::function<workflow::RunSnapshot()> snapshot, bool terminal)
     : snapshot_(std::move(snapshot)), terminal_(terminal), thread_([this] { Loop(); }) {}
 
-void ProgressDisplay::Stop() {
+void ProgressDisplay::Stop(const workflow::RunSnapshot& final) {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (stopping_) return;
@@ -99,22 +99,24 @@ void ProgressDisplay::Stop() {
   }
   stop_requested_.notify_all();
   thread_.join();
+  Draw(final, true);
 }
 
 void ProgressDisplay::Loop() {
   std::unique_lock<std::mutex> lock(mutex_);
-  for (bool last = false; !last;) {
-    stop_requested_.wait_for(lock, terminal_ ? kTerminalInterval : kPlainInterval,
-                             [this] { return stopping_; });
-    last = stopping_;
+  const auto interval = terminal_ ? kTerminalInterval : kPlainInterval;
+  while (!stop_requested_.wait_for(lock, interval, [this] { return stopping_; })) {
     lock.unlock();
-    const workflow::RunSnapshot run = snapshot_();
-    if (terminal_) {
-      DrawTerminal(run, last);
-    } else {
-      PrintChanges(run);
-    }
+    Draw(snapshot_(), false);
     lock.lock();
+  }
+}
+
+void ProgressDisplay::Draw(const workflow::RunSnapshot& run, bool final) {
+  if (terminal_) {
+    DrawTerminal(run, final);
+  } else {
+    PrintChanges(run);
   }
 }
 
@@ -152,7 +154,9 @@ void ProgressDisplay::PrintChanges(const workflow::RunSnapshot& run) {
     said = state;
     if (node.phase == workflow::NodePhase::kFinishing) continue;
     std::string line = node.name + ": " + state;
-    if (node.phase == workflow::NodePhase::kEnded) {
+    if (node.error.error_class == "dependency_failed") {
+      line = node.name + ": not run, " + node.error.text;
+    } else if (node.phase == workflow::NodePhase::kEnded) {
       line += ", " + WithThousands(node.counts.in) + " rows in, " + WithThousands(node.counts.out) +
               " out, " + HumanDuration(node.elapsed_ms);
     }

@@ -21,12 +21,13 @@ std::string NodeLine(const workflow::NodeSnapshot& node, size_t name_width, bool
 class ProgressDisplay {
  public:
   ProgressDisplay(std::function<workflow::RunSnapshot()> snapshot, bool terminal);
-  ~ProgressDisplay() { Stop(); }
-  /// Draws the final state and ends.
-  void Stop();
+  ~ProgressDisplay() { Stop({}); }
+  /// Draws the final state (nothing if it has no nodes) and ends.
+  void Stop(const workflow::RunSnapshot& final);
 
  private:
   void Loop();
+  void Draw(const workflow::RunSnapshot& run, bool final);
   void DrawTerminal(const workflow::RunSnapshot& run, bool final);
   void PrintChanges(const workflow::RunSnapshot& run);
 

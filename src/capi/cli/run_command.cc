@@ -128,7 +128,14 @@ int Run(const RunArguments& arguments) {
                                                 isatty(STDERR_FILENO) == 1);
   };
   const Result<service::RunSummary> summary = (*engine)->RunScript(*options, on_start);
-  display.reset();
+  if (display != nullptr) {
+    workflow::RunSnapshot final;
+    if (summary.ok()) {
+      final.run_id = summary->run_id;
+      final.nodes = summary->nodes;
+    }
+    display->Stop(final);
+  }
   if (!summary.ok()) {
     PrintDiagnostics({}, {summary.status()});
     return ExitCodeOf(summary.status());

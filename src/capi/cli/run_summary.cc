@@ -49,9 +49,15 @@ std::string SummaryText(const service::RunSummary& summary) {
             " cells with an unclosed quote or text left over after a number (errors with "
             "--strict)\n";
   }
+  std::string not_run;
   for (const workflow::NodeSnapshot& node : summary.nodes) {
-    if (!node.error.empty()) text += "\nnode " + node.name + " failed: " + node.error.text + "\n";
+    if (node.error.error_class == "dependency_failed") {
+      not_run += (not_run.empty() ? "" : ", ") + node.name;
+    } else if (!node.error.empty()) {
+      text += "\nnode " + node.name + " failed: " + node.error.text + "\n";
+    }
   }
+  if (!not_run.empty()) text += "not run because of it: " + not_run + "\n";
   text += "\nRun " + std::to_string(summary.run_id) + " of keyspace " + summary.keyspace + ": " +
           StatusText(summary) + " in " + HumanDuration(summary.elapsed_ms);
   if (summary.spilled_bytes > 0) text += ", " + HumanBytes(summary.spilled_bytes) + " spilled";

@@ -5,13 +5,14 @@
 // fields are stored as references to the rows of the joined tables.
 
 #include <algorithm>
-#include <numeric>
+#include <mutex>
 #include <utility>
 
 #include "arrow/array/array_base.h"
 #include "capi/data/column.h"
 #include "capi/exec/ordered_pipeline.h"
 #include "capi/node/lookup_internal.h"
+#include "capi/node/partitioned_match.h"
 #include "capi/node/runners_internal.h"
 
 namespace capi::node {
@@ -22,6 +23,11 @@ namespace {
 constexpr int64_t kSliceRows = 8192;
 /// Matches wanted per slice.
 constexpr int64_t kSliceMatches = 65536;
+
+/// The right side is partitioned when it takes more than limit / kRightShare; a partition takes at
+/// most limit / (kPartitionShare * threads), because each thread joins one at a time.
+constexpr int64_t kRightShare = 2;
+constexpr int64_t kPartitionShare = 8;
 
 int64_t SliceRowsFor(const store::Index& index, const store::Table& right) {
   if (right.num_rows() == 0 || index.num_entries() == 0) return data::kMorselRows;
@@ -42,7 +48,7 @@ class LookupRunner : public NodeRunner {
     CAPI_ASSIGN_OR_RETURN(auto output, TableOutput::Open(context, setup_, schema_, task.batch_index,
                                                          plan_->ReferenceGroups()));
     CAPI_ASSIGN_OR_RETURN(std::unique_ptr<MatchSource> matches,
-                          MatchSource::Open(context, setup_, *plan_, task.batch_index));
+                          OpenMatches(context, task.batch_index));
     CAPI_RETURN_NOT_OK((exec::OrderedPipeline<LeftMorsel, EncodedBlock>(
         context.pool, context.cancel, 0, [&]() { return matches->Next(); },
         [&](const LeftMorsel& morsel) { return Join(context, *output, *matches, morsel); },
@@ -51,6 +57,23 @@ class LookupRunner : public NodeRunner {
   }
 
  private:
+  Result<std::unique_ptr<MatchSource>> OpenMatches(const exec::Context& context,
+                                                   int64_t batch_index) {
+    const int64_t limit = context.memory->limit_bytes();
+    if (limit <= 0 || EstimateRightBytes(setup_, *plan_) <= limit / kRightShare) {
+      return OpenIndexMatches(setup_, *plan_, batch_index);
+    }
+    {
+      const std::lock_guard<std::mutex> lock(partition_mutex_);
+      if (partitioned_ == nullptr) {
+        const int64_t partition_bytes = limit / (kPartitionShare * context.pool->num_threads());
+        CAPI_ASSIGN_OR_RETURN(partitioned_,
+                              PartitionedRight::Make(context, setup_, *plan_, partition_bytes));
+      }
+    }
+    return OpenPartitionedMatches(context, setup_, *plan_, partitioned_.get(), batch_index);
+  }
+
   Result<EncodedBlock> Join(const exec::Context& context, const TableOutput& output,
                             const MatchSource& source, const LeftMorsel& morsel) {
     CAPI_ASSIGN_OR_RETURN(LeftRows left, plan_->ReadLeft(*setup_.reader, morsel.morsel));
@@ -80,6 +103,8 @@ class LookupRunner : public NodeRunner {
   NodeSetup setup_;
   store::TableSchema schema_;
   std::unique_ptr<LookupPlan> plan_;
+  std::mutex partition_mutex_;
+  std::unique_ptr<PartitionedRight> partitioned_;  // made by the first batch that needs it
 };
 
 }  // namespace

@@ -34,6 +34,8 @@ struct Matches {
 
 struct LeftMorsel {
   store::Table::Morsel morsel;
+  /// All matches of the morsel, if the source finds them before the left rows are read.
+  std::shared_ptr<const Matches> matches;
 };
 
 /// What a lookup node computes. Thread-safe after Make.
@@ -57,6 +59,10 @@ class LookupPlan {
 
   /// Right fields needed for each pair besides references (filter, expressions, having).
   const std::vector<int>& right_fields() const { return right_fields_; }
+  /// Fields of the left table that are compared with the index components.
+  std::vector<int> join_fields() const {
+    return {left_fields_.begin() + static_cast<ptrdiff_t>(num_left_inputs_), left_fields_.end()};
+  }
 
  private:
   /// Output rows before having: for each, a left row and a right pair (-1: no match).
@@ -98,13 +104,10 @@ class LookupPlan {
   std::vector<bool> having_needs_;                              ///< per target
 };
 
-/// Finds the matches of left rows: directly through the index, or partitioned by key hash when the
-/// right side does not fit the memory budget.
+/// Finds the matches of left rows: through the index (OpenIndexMatches), or partitioned by key hash
+/// when the right side does not fit the memory budget (partitioned_match.h).
 class MatchSource {
  public:
-  static Result<std::unique_ptr<MatchSource>> Open(const exec::Context& context,
-                                                   const NodeSetup& setup, const LookupPlan& plan,
-                                                   int64_t batch_index);
   virtual ~MatchSource() = default;
   /// Left morsels of the batch in row-id order; one thread at a time.
   virtual Result<std::optional<LeftMorsel>> Next() = 0;
@@ -112,5 +115,9 @@ class MatchSource {
   virtual Result<Matches> Find(const LeftMorsel& morsel, const LeftRows& slice,
                                int64_t begin) const = 0;
 };
+
+/// Probes the persisted index for each slice; right values are gathered from mapped segments.
+std::unique_ptr<MatchSource> OpenIndexMatches(const NodeSetup& setup, const LookupPlan& plan,
+                                              int64_t batch_index);
 
 }  // namespace capi::node

@@ -6,7 +6,6 @@ namespace capi::node {
 
 namespace {
 
-/// Probes the persisted index for each slice; right values are gathered from mapped segments.
 class IndexMatchSource : public MatchSource {
  public:
   IndexMatchSource(const NodeSetup& setup, const LookupPlan& plan, int64_t batch_index)
@@ -17,7 +16,7 @@ class IndexMatchSource : public MatchSource {
   Result<std::optional<LeftMorsel>> Next() override {
     std::optional<store::Table::Morsel> morsel = source_.Next();
     if (!morsel) return std::optional<LeftMorsel>();
-    return std::optional<LeftMorsel>(LeftMorsel{*morsel});
+    return std::optional<LeftMorsel>(LeftMorsel{*morsel, nullptr});
   }
 
   Result<Matches> Find(const LeftMorsel& /*morsel*/, const LeftRows& slice,
@@ -36,11 +35,9 @@ class IndexMatchSource : public MatchSource {
 
 }  // namespace
 
-Result<std::unique_ptr<MatchSource>> MatchSource::Open(const exec::Context& context,
-                                                       const NodeSetup& setup,
-                                                       const LookupPlan& plan,
-                                                       int64_t batch_index) {
-  return std::unique_ptr<MatchSource>(std::make_unique<IndexMatchSource>(setup, plan, batch_index));
+std::unique_ptr<MatchSource> OpenIndexMatches(const NodeSetup& setup, const LookupPlan& plan,
+                                              int64_t batch_index) {
+  return std::make_unique<IndexMatchSource>(setup, plan, batch_index);
 }
 
 }  // namespace capi::node
