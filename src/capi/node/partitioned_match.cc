@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <mutex>
 #include <utility>
 
 #include "arrow/array/array_base.h"
@@ -80,43 +81,60 @@ Status AppendPiece(const std::vector<int64_t>& ids, const std::vector<uint64_t>&
   return AppendColumns(columns, n, bytes);
 }
 
-Result<Piece> ReadPiece(size_t num_columns, std::string_view* bytes) {
+Result<Piece> ReadPiece(size_t num_columns, std::string_view bytes) {
   Piece piece;
-  std::memcpy(&piece.num_rows, bytes->data(), sizeof(piece.num_rows));
-  bytes->remove_prefix(sizeof(piece.num_rows));
-  piece.ids = reinterpret_cast<const int64_t*>(bytes->data());
-  bytes->remove_prefix(static_cast<size_t>(piece.num_rows) * sizeof(int64_t));
-  piece.hashes = reinterpret_cast<const uint64_t*>(bytes->data());
-  bytes->remove_prefix(static_cast<size_t>(piece.num_rows) * sizeof(uint64_t));
-  CAPI_ASSIGN_OR_RETURN(piece.columns, ReadColumns(num_columns, bytes));
+  std::memcpy(&piece.num_rows, bytes.data(), sizeof(piece.num_rows));
+  bytes.remove_prefix(sizeof(piece.num_rows));
+  piece.ids = reinterpret_cast<const int64_t*>(bytes.data());
+  bytes.remove_prefix(static_cast<size_t>(piece.num_rows) * sizeof(int64_t));
+  piece.hashes = reinterpret_cast<const uint64_t*>(bytes.data());
+  bytes.remove_prefix(static_cast<size_t>(piece.num_rows) * sizeof(uint64_t));
+  CAPI_ASSIGN_OR_RETURN(piece.columns, ReadColumns(num_columns, &bytes));
   return piece;
 }
 
-/// One spill file per partition.
-struct Partitions {
-  int bits = 0;
-  std::vector<std::unique_ptr<exec::SpillFile>> files;
-  std::vector<std::string_view> bytes;  // after Finish
-
-  static Result<Partitions> Make(const exec::Context& context, int bits) {
-    Partitions partitions;
-    partitions.bits = bits;
-    for (int i = 0; i < 1 << bits; ++i) {
-      CAPI_ASSIGN_OR_RETURN(auto file, exec::NewSpillFile(context));
-      partitions.files.push_back(std::move(file));
-    }
+/// Pieces of all partitions in one spill file: hundreds of partitions need no buffer or descriptor
+/// each. Add is thread-safe; the pieces of one partition keep the order of their calls.
+class Partitions {
+ public:
+  static Result<std::unique_ptr<Partitions>> Make(const exec::Context& context, int bits) {
+    auto partitions = std::make_unique<Partitions>();
+    partitions->bits_ = bits;
+    partitions->extents_.resize(size_t{1} << bits);
+    CAPI_ASSIGN_OR_RETURN(partitions->file_, exec::NewSpillFile(context));
     return partitions;
   }
+  Status Add(size_t partition, std::string_view piece) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    extents_[partition].push_back({file_->size(), static_cast<int64_t>(piece.size())});
+    return file_->Append(piece);
+  }
+  /// Ends writing; pieces can be read afterwards.
   Status Finish() {
-    for (const auto& file : files) {
-      CAPI_ASSIGN_OR_RETURN(const std::string_view content, file->FinishAndMap());
-      bytes.push_back(content);
-    }
+    CAPI_ASSIGN_OR_RETURN(bytes_, file_->FinishAndMap());
     return Status::OK();
   }
+  size_t num_partitions() const { return extents_.size(); }
+  int bits() const { return bits_; }
   size_t PartitionOf(uint64_t hash) const {
-    return bits == 0 ? 0 : static_cast<size_t>(hash >> (64 - bits));
+    return bits_ == 0 ? 0 : static_cast<size_t>(hash >> (64 - bits_));
   }
+  size_t num_pieces(size_t partition) const { return extents_[partition].size(); }
+  std::string_view piece(size_t partition, size_t i) const {
+    const Extent& extent = extents_[partition][i];
+    return bytes_.substr(static_cast<size_t>(extent.offset), static_cast<size_t>(extent.length));
+  }
+
+ private:
+  struct Extent {
+    int64_t offset;
+    int64_t length;
+  };
+  int bits_ = 0;
+  std::mutex mutex_;
+  std::unique_ptr<exec::SpillFile> file_;
+  std::vector<std::vector<Extent>> extents_;
+  std::string_view bytes_;
 };
 
 /// Encoded pieces of one morsel, by partition.
@@ -129,7 +147,7 @@ Result<SplitMorsel> Split(const std::vector<data::KeyComponent>& components, con
   std::vector<uint64_t> hashes(ids.size());
   const Columns keys(columns.begin(), columns.begin() + static_cast<ptrdiff_t>(components.size()));
   CAPI_RETURN_NOT_OK(data::HashKeys(components, keys, n, hashes.data()));
-  std::vector<std::vector<int32_t>> rows(partitions.files.size());
+  std::vector<std::vector<int32_t>> rows(partitions.num_partitions());
   for (int64_t i = 0; i < n; ++i) {
     rows[partitions.PartitionOf(hashes[static_cast<size_t>(i)])].push_back(static_cast<int32_t>(i));
   }
@@ -173,7 +191,7 @@ Status Distribute(const exec::Context& context, const store::Table& table,
       },
       [&](SplitMorsel split) -> Status {
         for (size_t p = 0; p < split.size(); ++p) {
-          if (!split[p].empty()) CAPI_RETURN_NOT_OK(partitions->files[p]->Append(split[p]));
+          if (!split[p].empty()) CAPI_RETURN_NOT_OK(partitions->Add(p, split[p]));
         }
         return Status::OK();
       })));
@@ -182,7 +200,7 @@ Status Distribute(const exec::Context& context, const store::Table& table,
 
 class Right : public PartitionedRight {
  public:
-  Partitions partitions;
+  std::unique_ptr<Partitions> partitions;
   size_t num_keys = 0;
   size_t num_columns = 0;  // keys, then the plan's right fields
 };
@@ -195,11 +213,12 @@ struct LoadedPartition {
   Columns values;
 };
 
-Result<LoadedPartition> Load(const Right& right, std::string_view bytes) {
+Result<LoadedPartition> Load(const Right& right, size_t partition) {
   LoadedPartition loaded;
   std::vector<Columns> pieces(right.num_columns);
-  while (!bytes.empty()) {
-    CAPI_ASSIGN_OR_RETURN(Piece piece, ReadPiece(right.num_columns, &bytes));
+  for (size_t p = 0; p < right.partitions->num_pieces(partition); ++p) {
+    CAPI_ASSIGN_OR_RETURN(Piece piece,
+                          ReadPiece(right.num_columns, right.partitions->piece(partition, p)));
     for (int64_t i = 0; i < piece.num_rows; ++i) {
       loaded.entries.emplace_back(piece.hashes[i], static_cast<int64_t>(loaded.row_ids.size()));
       loaded.row_ids.push_back(piece.ids[i]);
@@ -217,7 +236,7 @@ Result<LoadedPartition> Load(const Right& right, std::string_view bytes) {
 
 /// Writes matches of one left piece: ids are left ordinals, "hashes" are right row ids.
 Status WriteMatches(const std::vector<int64_t>& ordinals, const std::vector<int64_t>& right_rows,
-                    const LoadedPartition& right, exec::SpillFile* file) {
+                    const LoadedPartition& right, size_t partition, Partitions* matches) {
   for (size_t begin = 0; begin < ordinals.size(); begin += kMatchRows) {
     const size_t end = std::min(ordinals.size(), begin + kMatchRows);
     std::vector<int64_t> ids(ordinals.begin() + static_cast<ptrdiff_t>(begin),
@@ -236,38 +255,38 @@ Status WriteMatches(const std::vector<int64_t>& ordinals, const std::vector<int6
     }
     std::string bytes;
     CAPI_RETURN_NOT_OK(AppendPiece(ids, row_ids, values, &bytes));
-    CAPI_RETURN_NOT_OK(file->Append(bytes));
+    CAPI_RETURN_NOT_OK(matches->Add(partition, bytes));
   }
   return Status::OK();
 }
 
 Status JoinPartition(const std::vector<data::KeyComponent>& components, const Right& right,
-                     std::string_view right_bytes, std::string_view left_bytes,
-                     exec::SpillFile* matches) {
-  if (left_bytes.empty()) return Status::OK();
-  CAPI_ASSIGN_OR_RETURN(const LoadedPartition loaded, Load(right, right_bytes));
+                     const Partitions& left, size_t partition, Partitions* matches) {
+  if (left.num_pieces(partition) == 0) return Status::OK();
+  CAPI_ASSIGN_OR_RETURN(const LoadedPartition loaded, Load(right, partition));
   if (loaded.row_ids.empty()) return Status::OK();
-  while (!left_bytes.empty()) {
-    CAPI_ASSIGN_OR_RETURN(const Piece left, ReadPiece(components.size(), &left_bytes));
+  for (size_t p = 0; p < left.num_pieces(partition); ++p) {
+    CAPI_ASSIGN_OR_RETURN(const Piece piece,
+                          ReadPiece(components.size(), left.piece(partition, p)));
     CAPI_ASSIGN_OR_RETURN(auto comparator,
-                          data::KeyComparator::Make(components, left.columns, loaded.keys));
+                          data::KeyComparator::Make(components, piece.columns, loaded.keys));
     std::vector<int64_t> ordinals;
     std::vector<int64_t> right_rows;
-    for (int64_t i = 0; i < left.num_rows; ++i) {
+    for (int64_t i = 0; i < piece.num_rows; ++i) {
       auto entry = std::lower_bound(loaded.entries.begin(), loaded.entries.end(),
-                                    std::pair<uint64_t, int64_t>(left.hashes[i], 0));
-      for (; entry != loaded.entries.end() && entry->first == left.hashes[i]; ++entry) {
+                                    std::pair<uint64_t, int64_t>(piece.hashes[i], 0));
+      for (; entry != loaded.entries.end() && entry->first == piece.hashes[i]; ++entry) {
         if (!comparator->Equal(i, entry->second)) continue;
-        ordinals.push_back(left.ids[i]);
+        ordinals.push_back(piece.ids[i]);
         right_rows.push_back(entry->second);
       }
       if (ordinals.size() >= kMatchRows) {
-        CAPI_RETURN_NOT_OK(WriteMatches(ordinals, right_rows, loaded, matches));
+        CAPI_RETURN_NOT_OK(WriteMatches(ordinals, right_rows, loaded, partition, matches));
         ordinals.clear();
         right_rows.clear();
       }
     }
-    CAPI_RETURN_NOT_OK(WriteMatches(ordinals, right_rows, loaded, matches));
+    CAPI_RETURN_NOT_OK(WriteMatches(ordinals, right_rows, loaded, partition, matches));
   }
   return Status::OK();
 }
@@ -275,13 +294,14 @@ Status JoinPartition(const std::vector<data::KeyComponent>& components, const Ri
 /// Reads the matches of one partition in left order.
 class MatchCursor {
  public:
-  MatchCursor(std::string_view bytes, size_t num_columns)
-      : rest_(bytes), num_columns_(num_columns) {}
+  MatchCursor(const Partitions* matches, size_t partition, size_t num_columns)
+      : matches_(matches), partition_(partition), num_columns_(num_columns) {}
   /// The next matches with an ordinal below `end`; false at the end of these.
   Result<bool> Next(int64_t end, Piece* run) {
     if (at_ == piece_.num_rows) {
-      if (rest_.empty()) return false;
-      CAPI_ASSIGN_OR_RETURN(piece_, ReadPiece(num_columns_, &rest_));
+      if (next_piece_ == matches_->num_pieces(partition_)) return false;
+      CAPI_ASSIGN_OR_RETURN(piece_,
+                            ReadPiece(num_columns_, matches_->piece(partition_, next_piece_++)));
       at_ = 0;
     }
     const int64_t* last = std::lower_bound(piece_.ids + at_, piece_.ids + piece_.num_rows, end);
@@ -297,8 +317,10 @@ class MatchCursor {
   }
 
  private:
-  std::string_view rest_;
+  const Partitions* matches_;
+  size_t partition_;
   size_t num_columns_;
+  size_t next_piece_ = 0;
   Piece piece_;
   int64_t at_ = 0;
 };
@@ -306,12 +328,14 @@ class MatchCursor {
 class PartitionedMatchSource : public MatchSource {
  public:
   PartitionedMatchSource(const NodeSetup& setup, size_t num_values, int64_t begin, int64_t end,
-                         Partitions matches)
+                         std::unique_ptr<Partitions> matches)
       : morsels_(*setup.reader, begin, end),
         begin_(begin),
         num_values_(num_values),
         matches_(std::move(matches)) {
-    for (const std::string_view bytes : matches_.bytes) cursors_.emplace_back(bytes, num_values);
+    for (size_t p = 0; p < matches_->num_partitions(); ++p) {
+      cursors_.emplace_back(matches_.get(), p, num_values);
+    }
   }
 
   Result<std::optional<LeftMorsel>> Next() override {
@@ -376,7 +400,7 @@ class PartitionedMatchSource : public MatchSource {
   SmallMorsels morsels_;
   int64_t begin_;
   size_t num_values_;
-  Partitions matches_;
+  std::unique_ptr<Partitions> matches_;
   std::vector<MatchCursor> cursors_;
 };
 
@@ -409,7 +433,8 @@ Result<std::unique_ptr<PartitionedRight>> PartitionedRight::Make(const exec::Con
   right->num_columns = fields.size();
   CAPI_ASSIGN_OR_RETURN(right->partitions, Partitions::Make(context, bits));
   CAPI_RETURN_NOT_OK(Distribute(context, *setup.lookup, Components(setup), fields, 0,
-                                setup.lookup->num_rows(), /*ordinals=*/false, &right->partitions));
+                                setup.lookup->num_rows(), /*ordinals=*/false,
+                                right->partitions.get()));
   return std::unique_ptr<PartitionedRight>(std::move(right));
 }
 
@@ -421,18 +446,18 @@ Result<std::unique_ptr<MatchSource>> OpenPartitionedMatches(const exec::Context&
   const Right& partitioned = *static_cast<const Right*>(right);
   const auto [begin, end] =
       store::PartitionRange(setup.reader->num_rows(), batch_index, setup.node->num_batches());
-  CAPI_ASSIGN_OR_RETURN(Partitions left, Partitions::Make(context, partitioned.partitions.bits));
+  const int bits = partitioned.partitions->bits();
+  CAPI_ASSIGN_OR_RETURN(std::unique_ptr<Partitions> left, Partitions::Make(context, bits));
   CAPI_RETURN_NOT_OK(Distribute(context, *setup.reader, Components(setup), plan.join_fields(),
-                                begin, end, /*ordinals=*/true, &left));
-  CAPI_ASSIGN_OR_RETURN(Partitions matches, Partitions::Make(context, partitioned.partitions.bits));
+                                begin, end, /*ordinals=*/true, left.get()));
+  CAPI_ASSIGN_OR_RETURN(std::unique_ptr<Partitions> matches, Partitions::Make(context, bits));
   CAPI_RETURN_NOT_OK(exec::ParallelFor(
-      context.pool, static_cast<int64_t>(left.files.size()), [&](int64_t i) -> Status {
+      context.pool, static_cast<int64_t>(left->num_partitions()), [&](int64_t partition) -> Status {
         CAPI_RETURN_NOT_OK(context.cancel.Check());
-        const auto p = static_cast<size_t>(i);
-        return JoinPartition(Components(setup), partitioned, partitioned.partitions.bytes[p],
-                             left.bytes[p], matches.files[p].get());
+        return JoinPartition(Components(setup), partitioned, *left, static_cast<size_t>(partition),
+                             matches.get());
       }));
-  CAPI_RETURN_NOT_OK(matches.Finish());
+  CAPI_RETURN_NOT_OK(matches->Finish());
   return std::unique_ptr<MatchSource>(std::make_unique<PartitionedMatchSource>(
       setup, plan.right_fields().size(), begin, end, std::move(matches)));
 }
