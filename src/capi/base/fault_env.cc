@@ -43,13 +43,17 @@ Status WriteNewFile(const std::string& path, std::string_view content) {
 
 class FaultEnv::TrackedFile : public WritableFile {
  public:
-  TrackedFile(FaultEnv* env, InodeRef inode, FileDescriptor fd, int64_t epoch)
-      : env_(env), inode_(std::move(inode)), fd_(std::move(fd)), epoch_(epoch) {}
+  TrackedFile(FaultEnv* env, InodeRef inode, std::string path, FileDescriptor fd, int64_t epoch)
+      : env_(env),
+        inode_(std::move(inode)),
+        path_(std::move(path)),
+        fd_(std::move(fd)),
+        epoch_(epoch) {}
 
   Status Append(std::string_view bytes) override {
     if (!fd_.open()) return BugError("write to a closed file");
     if (failure_.ok()) {
-      failure_ = env_->AppendTo(inode_.get(), fd_.get(), bytes, epoch_, &size_);
+      failure_ = env_->AppendTo(inode_.get(), fd_.get(), path_, bytes, epoch_, &size_);
     }
     return failure_;
   }
@@ -68,11 +72,42 @@ class FaultEnv::TrackedFile : public WritableFile {
  private:
   FaultEnv* const env_;  // outlives the file
   const InodeRef inode_;
+  const std::string path_;
   FileDescriptor fd_;
   const int64_t epoch_;
   Status failure_;
   int64_t size_ = 0;
 };
+
+class FaultEnv::TrackedOverwrites : public OverwrittenFile {
+ public:
+  TrackedOverwrites(FaultEnv* env, InodeRef inode, std::string path, int64_t epoch)
+      : env_(env), inode_(std::move(inode)), path_(std::move(path)), epoch_(epoch) {}
+
+  Status Write(int64_t offset, std::string_view bytes) override {
+    return env_->RecordOverwrite(inode_.get(), path_, {offset, std::string(bytes), false}, epoch_);
+  }
+  Status Truncate(int64_t size) override {
+    return env_->RecordOverwrite(inode_.get(), path_, {size, "", true}, epoch_);
+  }
+  Status Sync() override { return env_->SyncInode(inode_.get(), epoch_); }
+
+ private:
+  FaultEnv* const env_;  // outlives the file
+  const InodeRef inode_;
+  const std::string path_;
+  const int64_t epoch_;
+};
+
+void FaultEnv::Overwrite::ApplyTo(std::string* content) const {
+  const auto position = static_cast<size_t>(offset);
+  if (truncates) {
+    content->resize(position);
+    return;
+  }
+  if (content->size() < position + bytes.size()) content->resize(position + bytes.size(), '\0');
+  content->replace(position, bytes.size(), bytes);
+}
 
 FaultEnv::FaultEnv(Env* base, std::string root, uint64_t seed)
     : base_(base), root_(std::move(root)), inode_directory_(root_ + ".inodes"), random_(seed) {}
@@ -99,9 +134,16 @@ bool FaultEnv::NameChange::Touches(const NameChange& other) const {
          (path == other.new_path || (kind == Kind::kRename && new_path == other.new_path));
 }
 
-void FaultEnv::FailAppend(int64_t k) {
+void FaultEnv::FailAppend(int64_t k, const std::string& directory) {
   const std::lock_guard<std::mutex> lock(mutex_);
   appends_until_full_ = k;
+  full_directory_ = directory.empty() ? "" : directory + "/";
+  disk_full_ = false;
+}
+
+bool FaultEnv::disk_full() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return disk_full_;
 }
 
 void FaultEnv::FailSync(int64_t k) {
@@ -169,21 +211,57 @@ Result<std::unique_ptr<WritableFile>> FaultEnv::NewWritableFile(const std::strin
     CAPI_ASSIGN_OR_RETURN(inode, NewInode(path, 0));
     pending_.push_back({NameChange::Kind::kCreate, path, "", inode});
   }
-  return std::make_unique<TrackedFile>(this, inode, std::move(fd), epoch_);
+  return std::make_unique<TrackedFile>(this, inode, path, std::move(fd), epoch_);
 }
 
-Status FaultEnv::AppendTo(Inode* inode, int fd, std::string_view bytes, int64_t epoch,
-                          int64_t* size) {
+Status FaultEnv::CountAppend(const std::string& path) {
+  if (appends_until_full_ == 0 || !path.starts_with(full_directory_)) return Status::OK();
+  if (appends_until_full_ > 1) {
+    --appends_until_full_;
+    return Status::OK();
+  }
+  disk_full_ = true;
+  return PosixError(ENOSPC, "write file", path);
+}
+
+Status FaultEnv::AppendTo(Inode* inode, int fd, const std::string& path, std::string_view bytes,
+                          int64_t epoch, int64_t* size) {
   const std::lock_guard<std::mutex> lock(mutex_);
   if (epoch != epoch_) return EnvironmentError("file was open during a simulated crash");
   CAPI_RETURN_NOT_OK(BeginChange());
-  if (appends_until_full_ > 0 && --appends_until_full_ == 0) {
-    appends_until_full_ = 1;
-    return PosixError(ENOSPC, "write file", inode->link_path);
-  }
-  CAPI_RETURN_NOT_OK(WriteFully(fd, bytes, inode->link_path));
+  const Status full = CountAppend(path);
+  // The last blocks of a disk take a part of the bytes.
+  if (!full.ok()) bytes = bytes.substr(0, bytes.size() / 2);
+  CAPI_RETURN_NOT_OK(WriteFully(fd, bytes, path));
   *size += static_cast<int64_t>(bytes.size());
   inode->unsynced_ends.push_back(*size);
+  return full;
+}
+
+Result<std::unique_ptr<FaultEnv::OverwrittenFile>> FaultEnv::OpenOverwritten(
+    const std::string& path) {
+  if (!Tracks(path)) return nullptr;
+  const std::lock_guard<std::mutex> lock(mutex_);
+  CAPI_ASSIGN_OR_RETURN(InodeRef inode, FindInode(path));
+  if (inode == nullptr) {
+    CAPI_RETURN_NOT_OK(BeginChange());
+    CAPI_RETURN_NOT_OK(WriteNewFile(path, ""));
+    CAPI_ASSIGN_OR_RETURN(inode, NewInode(path, 0));
+    pending_.push_back({NameChange::Kind::kCreate, path, "", inode});
+  }
+  if (!inode->synced_content.has_value()) {
+    CAPI_ASSIGN_OR_RETURN(inode->synced_content, base_->ReadFile(path));
+  }
+  return std::make_unique<TrackedOverwrites>(this, inode, path, epoch_);
+}
+
+Status FaultEnv::RecordOverwrite(Inode* inode, const std::string& path, Overwrite change,
+                                 int64_t epoch) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (epoch != epoch_) return EnvironmentError("file was open during a simulated crash");
+  CAPI_RETURN_NOT_OK(BeginChange());
+  if (!change.truncates) CAPI_RETURN_NOT_OK(CountAppend(path));
+  inode->overwrites.push_back(std::move(change));
   return Status::OK();
 }
 
@@ -202,6 +280,8 @@ Status FaultEnv::SyncInode(Inode* inode, int64_t epoch) {
   if (!inode->unsynced_ends.empty()) inode->synced_bytes = inode->unsynced_ends.back();
   inode->unsynced_ends.clear();
   inode->before_truncation.reset();
+  for (const Overwrite& change : inode->overwrites) change.ApplyTo(&*inode->synced_content);
+  inode->overwrites.clear();
   return Status::OK();
 }
 
@@ -331,34 +411,64 @@ void FaultEnv::Apply(const NameChange& change, Names* names) {
   }
 }
 
-Status FaultEnv::TearContent(Inode* inode, std::mt19937_64* random) {
-  CAPI_ASSIGN_OR_RETURN(const std::string written, base_->ReadFile(inode->link_path));
-  std::string content;
-  if (inode->before_truncation.has_value() && Coin(random)) {
-    content = *inode->before_truncation;
-  } else {
-    content = written.substr(0, static_cast<size_t>(inode->synced_bytes));
-    size_t begin = content.size();
-    for (const int64_t unsynced_end : inode->unsynced_ends) {
-      const size_t end = static_cast<size_t>(unsynced_end);
-      // Whole, nothing or a part, with equal chance.
-      size_t kept = end - begin;
-      switch (Below(random, 3)) {
-        case 0:
-          kept = 0;
-          break;
-        case 1:
-          kept = static_cast<size_t>(Below(random, kept + 1));
-          break;
-        default:
-          break;
-      }
-      if (kept > 0) {
-        content.resize(begin, '\0');
-        content.append(written, begin, kept);
-      }
-      begin = end;
+namespace {
+
+/// Bytes of an unsynced write that survive: all, none or a part, with equal chance. Every other
+/// part is short, so that headers are cut too.
+size_t KeptBytes(size_t written, std::mt19937_64* random) {
+  constexpr size_t kShort = 32;
+  switch (Below(random, 3)) {
+    case 0:
+      return 0;
+    case 1: {
+      const size_t longest = Coin(random) ? std::min(written, kShort) : written;
+      return static_cast<size_t>(Below(random, longest + 1));
     }
+    default:
+      return written;
+  }
+}
+
+}  // namespace
+
+std::string FaultEnv::TornAppends(const Inode& inode, const std::string& written,
+                                  std::mt19937_64* random) {
+  if (inode.before_truncation.has_value() && Coin(random)) return *inode.before_truncation;
+  std::string content = written.substr(0, static_cast<size_t>(inode.synced_bytes));
+  size_t begin = content.size();
+  for (const int64_t unsynced_end : inode.unsynced_ends) {
+    const size_t end = static_cast<size_t>(unsynced_end);
+    const size_t kept = KeptBytes(end - begin, random);
+    if (kept > 0) {
+      content.resize(begin, '\0');
+      content.append(written, begin, kept);
+    }
+    begin = end;
+  }
+  return content;
+}
+
+std::string FaultEnv::TornOverwrites(const Inode& inode, std::mt19937_64* random) {
+  std::string content = *inode.synced_content;
+  for (const Overwrite& change : inode.overwrites) {
+    if (change.truncates) {
+      if (Coin(random)) change.ApplyTo(&content);
+      continue;
+    }
+    const size_t kept = KeptBytes(change.bytes.size(), random);
+    if (kept > 0) Overwrite{change.offset, change.bytes.substr(0, kept), false}.ApplyTo(&content);
+  }
+  return content;
+}
+
+Status FaultEnv::TearContent(Inode* inode, std::mt19937_64* random) {
+  std::string content;
+  if (inode->synced_content.has_value()) {
+    content = TornOverwrites(*inode, random);
+    inode->synced_content = content;
+  } else {
+    CAPI_ASSIGN_OR_RETURN(const std::string written, base_->ReadFile(inode->link_path));
+    content = TornAppends(*inode, written, random);
   }
   // A new file, because old mappings and open files must keep seeing the old one.
   const std::string new_path = inode->link_path + ".torn";
@@ -367,6 +477,7 @@ Status FaultEnv::TearContent(Inode* inode, std::mt19937_64* random) {
   inode->synced_bytes = static_cast<int64_t>(content.size());
   inode->unsynced_ends.clear();
   inode->before_truncation.reset();
+  inode->overwrites.clear();
   return Status::OK();
 }
 
@@ -376,6 +487,7 @@ Status FaultEnv::Crash(uint64_t seed) {
   ++epoch_;
   stop_at_ = -1;
   appends_until_full_ = 0;
+  disk_full_ = false;
   syncs_until_failure_ = 0;
   std::vector<bool> kept(pending_.size());
   for (size_t i = 0; i < pending_.size(); ++i) kept[i] = Coin(&random);

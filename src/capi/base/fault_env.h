@@ -34,9 +34,12 @@ class FaultEnv : public Env {
   /// clears the faults set below. No other call may be under way.
   Status Crash(uint64_t seed);
 
-  /// The k-th Append from now (1 = the next one) fails with ENOSPC, and so does every later one
-  /// until Crash or FailAppend(0).
-  void FailAppend(int64_t k);
+  /// The k-th append (or write at a position) to a file below `directory` from now fails with
+  /// ENOSPC (1 = the next one), and so does every later one until Crash or FailAppend(0). "": the
+  /// whole root.
+  void FailAppend(int64_t k, const std::string& directory = "");
+  /// That append was reached.
+  bool disk_full() const;
   /// The k-th Sync or SyncDirectory from now fails; like real disks, once. 0: none.
   void FailSync(int64_t k);
   /// After k more changing operations (create, append, sync, rename, remove ...) every further one
@@ -44,6 +47,20 @@ class FaultEnv : public Env {
   void StopAfter(int64_t k);
   /// Changing operations so far: run once to learn their number, then crash at each.
   int64_t operations() const;
+
+  /// The part in the simulation of a file that another library writes at any position (SQLite, by
+  /// state/sqlite/fault_vfs.h). Every call comes before the change it stands for; after an error
+  /// the change must not be made. What is unsynced belongs to the file: a sync by one handle covers
+  /// the writes of all.
+  class OverwrittenFile {
+   public:
+    virtual ~OverwrittenFile() = default;
+    virtual Status Write(int64_t offset, std::string_view bytes) = 0;
+    virtual Status Truncate(int64_t size) = 0;
+    virtual Status Sync() = 0;
+  };
+  /// Creates the file if it is missing. Null for paths that are not tracked.
+  Result<std::unique_ptr<OverwrittenFile>> OpenOverwritten(const std::string& path);
 
   Result<std::unique_ptr<WritableFile>> NewWritableFile(const std::string& path) override;
   Result<std::shared_ptr<MappedFile>> MapFile(const std::string& path) override;
@@ -63,6 +80,15 @@ class FaultEnv : public Env {
 
  private:
   class TrackedFile;
+  class TrackedOverwrites;
+
+  /// An unsynced change of a file written at any position.
+  struct Overwrite {
+    int64_t offset = 0;
+    std::string bytes;
+    bool truncates = false;  ///< to `offset` bytes
+    void ApplyTo(std::string* content) const;
+  };
 
   /// Content of a file, whatever its names. Reachable as "<root>.inodes/<id>" for as long as we
   /// care.
@@ -74,7 +100,13 @@ class FaultEnv : public Env {
     /// Set while the file has been emptied by reopening and not synced since: the old synced
     /// content.
     std::optional<std::string> before_truncation;
-    bool clean() const { return unsynced_ends.empty() && !before_truncation.has_value(); }
+    /// Set for files written at any position, in place of the members above: the synced content and
+    /// what was changed since.
+    std::optional<std::string> synced_content;
+    std::vector<Overwrite> overwrites;
+    bool clean() const {
+      return unsynced_ends.empty() && !before_truncation.has_value() && overwrites.empty();
+    }
   };
   using InodeRef = std::shared_ptr<Inode>;
   /// Path -> content; a path known to be absent has a null content.
@@ -104,8 +136,15 @@ class FaultEnv : public Env {
   /// name).
   void AddPrerequisites(std::vector<bool>* chosen) const;
   static void Apply(const NameChange& change, Names* names);
+  static std::string TornAppends(const Inode& inode, const std::string& written,
+                                 std::mt19937_64* random);
+  static std::string TornOverwrites(const Inode& inode, std::mt19937_64* random);
   Status TearContent(Inode* inode, std::mt19937_64* random);
-  Status AppendTo(Inode* inode, int fd, std::string_view bytes, int64_t epoch, int64_t* size);
+  /// An error where the disk is to be full.
+  Status CountAppend(const std::string& path);
+  Status AppendTo(Inode* inode, int fd, const std::string& path, std::string_view bytes,
+                  int64_t epoch, int64_t* size);
+  Status RecordOverwrite(Inode* inode, const std::string& path, Overwrite change, int64_t epoch);
   Status SyncInode(Inode* inode, int64_t epoch);
   Status CountSync();
 
@@ -122,6 +161,8 @@ class FaultEnv : public Env {
   int64_t operations_ = 0;
   int64_t stop_at_ = -1;
   int64_t appends_until_full_ = 0;
+  std::string full_directory_;
+  bool disk_full_ = false;
   int64_t syncs_until_failure_ = 0;
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <climits>
 #include <cstdint>
 
 namespace capi {
@@ -12,6 +13,8 @@ constexpr size_t kMaxLength = 255;
 // An edit weighs more than all letter-case changes of a name together.
 constexpr int kEditCost = 1024;
 constexpr int kCaseCost = 1;
+// Of names with as many edits the one that begins alike is meant.
+constexpr int kFirstLetterCost = kEditCost / 2;
 
 char ToLowerAscii(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
@@ -43,16 +46,19 @@ int EditCost(std::string_view left, std::string_view right) {
 template <typename Text>
 std::string Nearest(std::string_view name, std::span<const Text> candidates) {
   if (name.empty() || name.size() > kMaxLength) return {};
-  int best = (std::max(static_cast<int>(name.size()) / 3, 1) + 1) * kEditCost;
+  int best = INT_MAX;
   std::string_view nearest;
   for (const std::string_view candidate : candidates) {
     if (candidate.empty() || candidate.size() > kMaxLength) continue;
     const size_t longer = std::max(name.size(), candidate.size());
     const size_t shorter = std::min(name.size(), candidate.size());
-    if (static_cast<int64_t>(longer - shorter) * kEditCost >= best) continue;
-    const int cost = EditCost(name, candidate);
+    const int most_edits = std::max(static_cast<int>(longer) / 3, 1);
+    const int limit = std::min(best, (most_edits + 1) * kEditCost);
+    if (static_cast<int64_t>(longer - shorter) * kEditCost >= limit) continue;
+    const bool begins_alike = ToLowerAscii(name[0]) == ToLowerAscii(candidate[0]);
+    const int cost = EditCost(name, candidate) + (begins_alike ? 0 : kFirstLetterCost);
     // A name of which nothing remains is no suggestion.
-    if (cost >= best || cost >= static_cast<int>(shorter) * kEditCost) continue;
+    if (cost >= limit || cost >= static_cast<int>(shorter) * kEditCost) continue;
     best = cost;
     nearest = candidate;
   }
@@ -67,6 +73,10 @@ std::string NearestName(std::string_view name, std::span<const std::string> cand
 
 std::string NearestName(std::string_view name, std::span<const std::string_view> candidates) {
   return Nearest(name, candidates);
+}
+
+std::string DidYouMean(std::string_view nearest) {
+  return nearest.empty() ? std::string() : "; did you mean " + std::string(nearest) + "?";
 }
 
 }  // namespace capi

@@ -29,9 +29,22 @@ TEST(NearName, FirstOfEqualOnesWins) {
   EXPECT_EQ(NearestName("x.order_id", kFields), "r.order_id");
 }
 
+TEST(NearName, ShortNames) {
+  const std::array<std::string_view, 3> names = {"unique", "asc", "desc"};
+  EXPECT_EQ(NearestName("uniq", names), "unique");
+  EXPECT_EQ(NearestName("dsc", names), "desc");
+  EXPECT_EQ(NearestName("un", names), "");
+}
+
+TEST(NearName, Hint) {
+  EXPECT_EQ(DidYouMean("table"), "; did you mean table?");
+  EXPECT_EQ(DidYouMean(""), "");
+}
+
 TEST(NearName, NothingNear) {
   EXPECT_EQ(NearestName("r.completely_else", kFields), "");
   EXPECT_EQ(NearestName("", kFields), "");
+  EXPECT_EQ(NearestName("orders", std::array<std::string_view, 2>{"visits", "pets"}), "");
   EXPECT_EQ(NearestName("ab", std::array<std::string_view, 1>{"cd"}), "");
   EXPECT_EQ(NearestName("a", std::array<std::string_view, 1>{"b"}), "");
   EXPECT_EQ(NearestName("abc", std::span<const std::string>{}), "");

@@ -89,6 +89,7 @@ std::string SummaryJson(const service::RunSummary& summary) {
     entry["batches_done"] = node.batches_done;
     entry["batches_total"] = node.batches_total;
     entry["elapsed_ms"] = node.elapsed_ms;
+    entry["spilled_bytes"] = node.spilled_bytes;
     entry["rows"] = {{"in", node.counts.in},
                      {"filtered", node.counts.filtered},
                      {"unmatched_left", node.counts.unmatched_left},

@@ -2,17 +2,17 @@
 
 // Field types and how a column of each type is laid out (architecture 5, "decimal2", "datetime").
 //
+// clang-format off
 // Columns are Arrow arrays WITHOUT nulls (null_count 0; a validity buffer is never looked at):
-//   type      at rest and between nodes                              only between a reader and an
-//   expression int       int64 float     float64 bool      boolean (bit-packed) string    utf8
-//   (int32 offsets), or dictionary<int32, utf8>
-//             (bytes: not necessarily valid UTF-8)
-//   decimal2  decimal64(18,2): hundredths in int64; or, when a value of the
-//             chunk has more than 18 digits, decimal128(38,2)
-//   datetime  timestamp[ms, UTC]                                     or fixed_size_binary(16), see
-//   WideDatetime,
-//                                                                    when a value has
-//                                                                    sub-milliseconds or an offset
+//   int        int64
+//   float      float64
+//   bool       boolean, bit-packed
+//   string     utf8 (int32 offsets) or dictionary<int32, utf8>; any bytes, valid UTF-8 or not
+//   decimal2   decimal64(18,2), hundredths in int64;
+//              decimal128(38,2) when a value of the chunk has more than 18 digits
+//   datetime   timestamp[ms, UTC]; between a reader and an expression also fixed_size_binary(16)
+//              (WideDatetime), when a value has an offset or parts of a millisecond
+// clang-format on
 // A record batch holds 1 to kMaxBatchRows rows and less than 2 GiB of string bytes.
 // The zero moment 0001-01-01T00:00:00Z is kept as the ordinary value kZeroMomentMillis.
 

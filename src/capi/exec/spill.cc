@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <utility>
 
+#include "capi/base/fault_point.h"
 #include "capi/base/posix_file.h"
 #include "capi/exec/context.h"
 
@@ -56,12 +57,17 @@ class PosixSpillFile : public SpillFile {
   }
 
   Status Write(std::string_view bytes) {
-    failure_ = Prefixed(WriteFully(fd_.get(), bytes, path_), "cannot spill to disk: ");
+    failure_ = Prefixed(WriteBytes(bytes), "cannot spill to disk: ");
     if (failure_.ok() && progress_ != nullptr) {
       progress_->spilled_bytes.fetch_add(static_cast<int64_t>(bytes.size()),
                                          std::memory_order_relaxed);
     }
     return failure_;
+  }
+
+  Status WriteBytes(std::string_view bytes) {
+    CAPI_FAULT_POINT("exec.before_spill");
+    return WriteFully(fd_.get(), bytes, path_);
   }
 
   const std::string path_;

@@ -28,8 +28,9 @@ struct CaseReport {
 
 /// `cases`: one case per line; our own cases may state the "offset" of an error too. `deviations`:
 /// one per line, {"id", "reason", "ours": {"result": {"type", "value"}} or {"error": class}}; our
-/// answer is asserted too. A deviation that says what the case says, or whose case does not exist,
-/// is a failure. Error "bad_json" for text that cannot be read.
+/// answer is asserted too. Lines with a "suite" other than "expr" are about other case files. A
+/// deviation that says what the case says, or whose case does not exist, is a failure. Error
+/// "bad_json" for text that cannot be read.
 Result<CaseReport> RunExpressionCases(std::string_view cases, std::string_view deviations);
 
 }  // namespace capi::expr

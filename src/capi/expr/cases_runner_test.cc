@@ -1,6 +1,7 @@
 #include "capi/expr/cases_runner.h"
 
 #include <fstream>
+#include <iostream>
 #include <sstream>
 #include <string>
 
@@ -19,9 +20,10 @@ std::string ReadCases(const std::string& name) {
 
 TEST(ExpressionCases, ReferenceCases) {
   const Result<CaseReport> report =
-      RunExpressionCases(ReadCases("expr_cases.jsonl"), ReadCases("deviations_expr.jsonl"));
+      RunExpressionCases(ReadCases("expr_cases.jsonl"), ReadCases("deviations.jsonl"));
   ASSERT_TRUE(report.ok()) << report.status().ToString();
   EXPECT_TRUE(report->ok()) << report->ToText();
+  std::cout << "expression cases: " << report->ToText();
   EXPECT_EQ(report->passed + report->deviations, 1035);
 }
 
@@ -78,6 +80,21 @@ TEST(CasesRunner, DeviationsAreAsserted) {
   EXPECT_FALSE(
       run(R"({"id": "a", "reason": "x", "ours": {"result": {"type": "int", "value": "3"}}})").ok());
   EXPECT_FALSE(run(R"({"id": "b", "reason": "x", "ours": {"error": "type_mismatch"}})").ok());
+}
+
+TEST(CasesRunner, DeviationsOfOtherSuitesAreSkipped) {
+  const std::string cases =
+      R"({"id": "a", "ctx": "field", "expr": "1+1", "result": {"type": "int", "value": "2"}})";
+  const std::string others =
+      R"({"id": "a", "suite": "script", "reason": "x", "ours": {"valid": true}})"
+      "\n"
+      R"({"id": "b", "suite": "run", "reason": "x", "ours": {}})";
+  EXPECT_EQ(RunExpressionCases(cases, others)->passed, 1);
+  const std::string own =
+      R"({"id": "b", "suite": "expr", "reason": "x", "ours": {"error": "type_mismatch"}})";
+  EXPECT_FALSE(RunExpressionCases(cases, own)->ok());
+  EXPECT_EQ(InfoOf(RunExpressionCases(cases, R"({"id": "a", "suite": 1})").status()).error_class,
+            "bad_json");
 }
 
 TEST(CasesRunner, OffsetsAreAsserted) {

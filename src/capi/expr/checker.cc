@@ -66,10 +66,6 @@ std::string DescribeCount(size_t count) {
   return std::to_string(count) + (count == 1 ? " argument" : " arguments");
 }
 
-std::string DidYouMean(const std::string& nearest) {
-  return nearest.empty() ? std::string() : "; did you mean " + nearest + "?";
-}
-
 struct BinaryOperator {
   std::string_view text;
   Op op;

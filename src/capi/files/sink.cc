@@ -108,6 +108,11 @@ Status Publish(Env* env, const SinkPlan& plan, int64_t size) {
   return env->SyncDirectory(ParentOf(plan.target));
 }
 
-Status Discard(Env* env, const SinkPlan& plan) { return env->RemoveFile(plan.temp_path); }
+Status Discard(Env* env, const SinkPlan& plan) {
+  CAPI_RETURN_NOT_OK(env->RemoveFile(plan.temp_path));
+  const Status synced = env->SyncDirectory(ParentOf(plan.temp_path));
+  // The directory may have been removed together with the file.
+  return IsFileNotFound(synced) ? Status::OK() : synced;
+}
 
 }  // namespace capi::files

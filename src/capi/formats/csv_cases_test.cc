@@ -41,6 +41,16 @@ class CaseCounter {
   int deviating_ = 0;
 };
 
+TEST(CsvCases, EveryDeviationHasACase) {
+  json deviations = LoadDeviations();
+  for (const char* kind : {"parse", "value", "print"}) {
+    for (const json& item : LoadCases("csv_" + std::string(kind) + "_cases.jsonl")) {
+      deviations.erase(item.at("id").get<std::string>());
+    }
+  }
+  EXPECT_TRUE(deviations.empty()) << deviations;
+}
+
 json ParseAnswer(const json& item) {
   std::vector<std::vector<std::string>> records;
   const Status status = SplitCsv(item.at("text").get<std::string>(),

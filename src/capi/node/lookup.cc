@@ -60,7 +60,7 @@ class LookupRunner : public NodeRunner {
   Result<std::unique_ptr<MatchSource>> OpenMatches(const exec::Context& context,
                                                    int64_t batch_index) {
     const int64_t limit = context.memory->limit_bytes();
-    if (limit <= 0 || EstimateRightBytes(setup_, *plan_) <= limit / kRightShare) {
+    if (limit <= 0 || EstimateRightBytes(setup_, *plan_) <= limit) {
       return OpenIndexMatches(setup_, *plan_, batch_index);
     }
     {
@@ -86,10 +86,7 @@ class LookupRunner : public NodeRunner {
       const LeftRows slice = left.Slice(begin, n);
       CAPI_ASSIGN_OR_RETURN(Matches matches, source.Find(morsel, slice, begin));
       const auto found = static_cast<int64_t>(matches.right_rows.size());
-      CAPI_RETURN_NOT_OK(plan_->Filter(slice, &matches));
-      CAPI_RETURN_NOT_OK(setup_.node->lookup->group
-                             ? plan_->JoinGrouped(output, slice, matches, &block)
-                             : plan_->JoinPairs(output, slice, matches, &block));
+      CAPI_RETURN_NOT_OK(JoinSlice(output, slice, std::move(matches), &block));
       begin += n;
       // Aim the next slice at the wanted number of matches.
       if (found > 0) {
@@ -98,6 +95,23 @@ class LookupRunner : public NodeRunner {
     }
     CountMorsel(context, left.num_rows);
     return block;
+  }
+
+  Status JoinSlice(const TableOutput& output, const LeftRows& slice, Matches matches,
+                   EncodedBlock* block) {
+    int64_t error_left = 0;
+    const Status filtered = plan_->Filter(slice, &matches, &error_left);
+    if (!filtered.ok()) {
+      // An error of an earlier left row comes first.
+      if (error_left > 0) {
+        EncodedBlock unused;
+        CAPI_RETURN_NOT_OK(
+            JoinSlice(output, slice.Slice(0, error_left), matches.Before(error_left), &unused));
+      }
+      return filtered;
+    }
+    return setup_.node->lookup->group ? plan_->JoinGrouped(output, slice, matches, block)
+                                      : plan_->JoinPairs(output, slice, matches, block);
   }
 
   NodeSetup setup_;

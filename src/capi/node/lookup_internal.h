@@ -30,6 +30,8 @@ struct Matches {
   std::vector<data::RowId> right_rows;
   /// Values of the right inputs of the plan for each pair; filled by the matcher or by Filter.
   Columns right_columns;
+  /// The pairs of left rows before `end`.
+  Matches Before(int64_t end) const;
 };
 
 struct LeftMorsel {
@@ -48,8 +50,9 @@ class LookupPlan {
   /// Key columns of left rows, one per index component.
   Columns KeysOf(const LeftRows& left) const;
 
-  /// Fills right_columns if they are missing, and drops pairs that the filter refuses.
-  Status Filter(const LeftRows& left, Matches* matches) const;
+  /// Fills right_columns if they are missing, and drops pairs that the filter refuses. On an error
+  /// of the filter, *error_left is the left row of the pair.
+  Status Filter(const LeftRows& left, Matches* matches, int64_t* error_left) const;
   /// One output row per pair; left joins add a row for each left row without a pair.
   Status JoinPairs(const TableOutput& output, const LeftRows& left, const Matches& matches,
                    EncodedBlock* block) const;
@@ -72,13 +75,16 @@ class LookupPlan {
     std::vector<data::RowId> right_ids;
     int64_t num_rows = 0;
   };
+  /// Returns true if having accepts all rows; else fills *selected.
+  Result<bool> ApplyHaving(const OutputRows& rows, std::vector<int32_t>* selected) const;
   Status Emit(const TableOutput& output, OutputRows rows, EncodedBlock* block) const;
   Result<OutputRows> PairRows(const LeftRows& left, const Matches& matches, size_t begin,
                               size_t end, const std::vector<int32_t>& output_left,
                               const std::vector<int32_t>& output_pair) const;
   std::string DescribeLeft(const LeftRows& left, int64_t row) const;
-  Status DescribeError(const FirstError& first, const std::string& row_text,
-                       const Columns& columns) const;
+  /// `columns` have the values of the failing row at `row`.
+  Status DescribeError(const FirstError& first, const std::string& row_text, const Columns& columns,
+                       int64_t row) const;
 
   const script::Node* node_ = nullptr;
   std::shared_ptr<const store::Table> left_;

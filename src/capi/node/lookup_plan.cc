@@ -43,6 +43,15 @@ LeftRows LeftRows::Slice(int64_t begin, int64_t n) const {
   return slice;
 }
 
+Matches Matches::Before(int64_t end) const {
+  const auto n = std::lower_bound(left_rows.begin(), left_rows.end(), end) - left_rows.begin();
+  Matches before;
+  before.left_rows.assign(left_rows.begin(), left_rows.begin() + n);
+  before.right_rows.assign(right_rows.begin(), right_rows.begin() + n);
+  for (const auto& column : right_columns) before.right_columns.push_back(column->Slice(0, n));
+  return before;
+}
+
 Result<std::unique_ptr<LookupPlan>> LookupPlan::Make(const NodeSetup& setup) {
   auto plan = std::make_unique<LookupPlan>();
   const script::Node& node = *setup.node;
@@ -158,14 +167,11 @@ std::string LookupPlan::DescribeLeft(const LeftRows& left, int64_t row) const {
   return DescribeTableRow(*left_, left.row_ids[static_cast<size_t>(row)]);
 }
 
-Status LookupPlan::Filter(const LeftRows& left, Matches* matches) const {
+Status LookupPlan::Filter(const LeftRows& left, Matches* matches, int64_t* error_left) const {
   const auto n = static_cast<int64_t>(matches->right_rows.size());
   if (matches->right_columns.empty()) {
-    for (const int field : right_fields_) {
-      CAPI_ASSIGN_OR_RETURN(auto column,
-                            right_->Gather(field, matches->right_rows.data(), n, nullptr));
-      matches->right_columns.push_back(std::move(column));
-    }
+    CAPI_ASSIGN_OR_RETURN(matches->right_columns,
+                          right_->GatherFields(right_fields_, matches->right_rows.data(), n));
   }
   if (filter_ == nullptr || n == 0) return Status::OK();
   std::vector<int32_t> selected;
@@ -173,6 +179,7 @@ Status LookupPlan::Filter(const LeftRows& left, Matches* matches) const {
   const expr::Outcome outcome = lease[0]->Filter(matches->right_columns, n, &selected);
   if (!outcome.error.ok()) {
     const auto pair = static_cast<size_t>(outcome.error_row);
+    *error_left = matches->left_rows[pair];
     const std::string row_text = DescribeLeft(left, matches->left_rows[pair]) + " joined with " +
                                  DescribeTableRow(*right_, matches->right_rows[pair]);
     return DescribeEvaluationError(outcome.error, lease[0]->expression(),
@@ -195,24 +202,26 @@ Status LookupPlan::Filter(const LeftRows& left, Matches* matches) const {
 }
 
 Status LookupPlan::DescribeError(const FirstError& first, const std::string& row_text,
-                                 const Columns& columns) const {
+                                 const Columns& columns, int64_t row) const {
   const Target& target = targets_[first.target()];
   return DescribeEvaluationError(first.error(), *target.expression, target.field_path, row_text,
-                                 inputs_, columns, first.row());
+                                 inputs_, columns, row);
+}
+
+Result<bool> LookupPlan::ApplyHaving(const OutputRows& rows, std::vector<int32_t>* selected) const {
+  return having_->ApplyHaving(
+      rows.columns, rows.num_rows,
+      [&](int64_t row) {
+        return "row joined from " +
+               DescribeTableRow(*left_, rows.left_ids[static_cast<size_t>(row)]);
+      },
+      selected);
 }
 
 Status LookupPlan::Emit(const TableOutput& output, OutputRows rows, EncodedBlock* block) const {
   std::vector<int32_t> selected;
   if (having_ != nullptr) {
-    CAPI_ASSIGN_OR_RETURN(const bool all, having_->ApplyHaving(
-                                              rows.columns, rows.num_rows,
-                                              [&](int64_t row) {
-                                                return "row joined from " +
-                                                       DescribeTableRow(
-                                                           *left_,
-                                                           rows.left_ids[static_cast<size_t>(row)]);
-                                              },
-                                              &selected));
+    CAPI_ASSIGN_OR_RETURN(const bool all, ApplyHaving(rows, &selected));
     if (!all) {
       const auto kept = static_cast<int64_t>(selected.size());
       block->counts.filtered += rows.num_rows - kept;
@@ -319,26 +328,28 @@ Result<LookupPlan::OutputRows> LookupPlan::PairRows(const LeftRows& left, const 
   }
   if (!first.ok()) {
     const auto row = static_cast<size_t>(first.row());
+    // A having error of an earlier row comes first.
+    if (having_ != nullptr && row > 0) {
+      CAPI_ASSIGN_OR_RETURN(const OutputRows earlier,
+                            PairRows(left, matches, begin, begin + row, output_left, output_pair));
+      std::vector<int32_t> selected;
+      CAPI_RETURN_NOT_OK(ApplyHaving(earlier, &selected).status());
+    }
     std::string row_text = DescribeTableRow(*left_, rows.left_ids[row]);
     if (rows.right_ids[row] != data::kNoRow) {
       row_text += " joined with " + DescribeTableRow(*right_, rows.right_ids[row]);
     }
     // Values in the message: of the failing row alone.
     Columns values(inputs_.size());
+    const auto all_row = static_cast<int32_t>(row);
     for (size_t i = 0; i < inputs_.size(); ++i) {
       if (all_columns[i] != nullptr) {
-        values[i] = all_columns[i];
+        CAPI_ASSIGN_OR_RETURN(values[i], data::Take(all_columns[i], &all_row, 1));
       } else if (position[row] >= 0) {
-        CAPI_ASSIGN_OR_RETURN(
-            values[i],
-            WithMissing(matched_columns[i],
-                        right_->schema()
-                            .fields[static_cast<size_t>(right_fields_[i - num_left_inputs_])]
-                            .type,
-                        data::Value(), position));
+        CAPI_ASSIGN_OR_RETURN(values[i], data::Take(matched_columns[i], &position[row], 1));
       }
     }
-    return DescribeError(first, row_text, values);
+    return DescribeError(first, row_text, values, 0);
   }
   return rows;
 }
@@ -418,7 +429,10 @@ Status LookupPlan::JoinGrouped(const TableOutput& output, const LeftRows& left,
   int64_t error_left = 0;
   const auto fail = [&](const Status& error, int64_t left_row, int64_t column_row, size_t target,
                         const Columns& columns) {
-    if (!first.ok() && left_row >= error_left) return;
+    if (!first.ok() &&
+        (left_row > error_left || (left_row == error_left && target >= first.target()))) {
+      return;
+    }
     first = FirstError();
     first.Offer(error, column_row, target);
     error_left = left_row;
@@ -492,6 +506,12 @@ Status LookupPlan::JoinGrouped(const TableOutput& output, const LeftRows& left,
         rows.columns[i] = std::move(outcome.values);
         continue;
       }
+      expr::Outcome outcome =
+          lease[i]->Evaluate(group_columns, static_cast<int64_t>(group_left.size()));
+      if (!outcome.error.ok()) {
+        fail(outcome.error, group_left[static_cast<size_t>(outcome.error_row)], outcome.error_row,
+             i, group_columns);
+      }
       if (group_left.size() != output_left.size()) {
         // A left row without a match has no value for l.* (spec/script.md 9, step 5).
         const auto unmatched = std::find(output_group.begin(), output_group.end(), -1);
@@ -505,16 +525,18 @@ Status LookupPlan::JoinGrouped(const TableOutput& output, const LeftRows& left,
              output_left[at], static_cast<int64_t>(at), i, output_columns);
         continue;
       }
-      expr::Outcome outcome =
-          lease[i]->Evaluate(group_columns, static_cast<int64_t>(group_left.size()));
-      if (!outcome.error.ok()) {
-        fail(outcome.error, group_left[static_cast<size_t>(outcome.error_row)], outcome.error_row,
-             i, group_columns);
-      }
       rows.columns[i] = std::move(outcome.values);
     }
   }
-  if (!first.ok()) return DescribeError(first, DescribeLeft(left, error_left), error_columns);
+  if (!first.ok()) {
+    // A having error of an earlier row comes first.
+    if (having_ != nullptr && error_left > 0) {
+      EncodedBlock unused;
+      CAPI_RETURN_NOT_OK(
+          JoinGrouped(output, left.Slice(0, error_left), matches.Before(error_left), &unused));
+    }
+    return DescribeError(first, DescribeLeft(left, error_left), error_columns, first.row());
+  }
   return Emit(output, std::move(rows), block);
 }
 

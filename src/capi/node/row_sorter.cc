@@ -74,7 +74,8 @@ class Plan : public SortPlan {
       // Ranking a source table holds one string view and one rank per row.
       if (component.reference) bytes += component.reference->source->num_rows() * 40;
     }
-    if (reservation.TryGrow(bytes)) {
+    // Row numbers in memory have 32 bits.
+    if (source.num_rows() <= UINT32_MAX && reservation.TryGrow(bytes)) {
       return SortInMemory(context, inputs, std::move(source), std::move(reservation));
     }
     return SortWithSpilling(context, inputs, std::move(source));
@@ -93,10 +94,16 @@ Result<std::unique_ptr<SortPlan>> SortPlan::Make(const NodeSetup& setup) {
   return Plan::Make(setup);
 }
 
+RowIdList::RowIdList(std::vector<data::RowId> ids) : size_(static_cast<int64_t>(ids.size())) {
+  if (ids.empty()) return;
+  first_ = ids.front();
+  if (ids.back() - ids.front() != size_ - 1) ids_ = std::move(ids);
+}
+
 int64_t BytesPerSortedRow(const std::vector<SortComponent>& components) {
-  // Key value and packed word of each component, row id, row number, and the other half of a radix
-  // pass.
-  return static_cast<int64_t>(components.size()) * 24 + 40;
+  // Key values of all components; then the word being made or sorted, row numbers and scratch of a
+  // radix pass.
+  return static_cast<int64_t>(components.size()) * 8 + 20;
 }
 
 Result<SortMorsel> SortInputs::Read(const exec::Context& context,
@@ -151,11 +158,14 @@ Result<SortMorsel> SortInputs::Read(const exec::Context& context,
     }
   }
   if (rows.all_selected) {
-    result.row_ids = std::move(scan.row_ids);
+    result.row_ids = RowIdList(std::move(scan.row_ids));
   } else {
+    std::vector<data::RowId> selected;
+    selected.reserve(rows.selected.size());
     for (const int32_t row : rows.selected) {
-      result.row_ids.push_back(scan.row_ids[static_cast<size_t>(row)]);
+      selected.push_back(scan.row_ids[static_cast<size_t>(row)]);
     }
+    result.row_ids = RowIdList(std::move(selected));
   }
   CountMorsel(context, scan.num_rows);
   return result;

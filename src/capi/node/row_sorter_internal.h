@@ -20,11 +20,27 @@ struct SortComponent {
   std::optional<store::Table::Reference> reference;
 };
 
+/// Ascending row ids; consecutive ones take no memory.
+class RowIdList {
+ public:
+  RowIdList() = default;
+  explicit RowIdList(std::vector<data::RowId> ids);
+  int64_t size() const { return size_; }
+  data::RowId operator[](int64_t i) const {
+    return ids_.empty() ? first_ + i : ids_[static_cast<size_t>(i)];
+  }
+
+ private:
+  data::RowId first_ = 0;
+  int64_t size_ = 0;
+  std::vector<data::RowId> ids_;
+};
+
 /// Key columns of the rows of a morsel that passed having.
 struct SortMorsel {
   Columns keys;  ///< one per component; null where source_rows is filled
   std::vector<std::vector<data::RowId>> source_rows;  ///< one per component
-  std::vector<data::RowId> row_ids;
+  RowIdList row_ids;
   RowCounts counts;
 };
 

@@ -221,20 +221,32 @@ struct Level {
 
 class InMemoryRows : public SortedRows {
  public:
-  InMemoryRows(std::vector<RowId> rows, RowCounts counts, exec::Reservation reservation)
-      : rows_(std::move(rows)), counts_(counts), reservation_(std::move(reservation)) {}
+  InMemoryRows(std::vector<RowIdList> morsels, std::vector<int64_t> begins,
+               std::vector<uint32_t> order, RowCounts counts, exec::Reservation reservation)
+      : morsels_(std::move(morsels)),
+        begins_(std::move(begins)),
+        order_(std::move(order)),
+        counts_(counts),
+        reservation_(std::move(reservation)) {}
   const RowCounts& counts() const override { return counts_; }
   Result<std::optional<std::vector<RowId>>> Next(int64_t max_rows) override {
-    if (next_ == rows_.size()) return std::optional<std::vector<RowId>>();
-    const size_t end = std::min(rows_.size(), next_ + static_cast<size_t>(max_rows));
-    std::vector<RowId> block(rows_.begin() + static_cast<ptrdiff_t>(next_),
-                             rows_.begin() + static_cast<ptrdiff_t>(end));
-    next_ = end;
+    if (next_ == order_.size()) return std::optional<std::vector<RowId>>();
+    const size_t end = std::min(order_.size(), next_ + static_cast<size_t>(max_rows));
+    std::vector<RowId> block;
+    block.reserve(end - next_);
+    for (; next_ < end; ++next_) {
+      const auto row = static_cast<int64_t>(order_[next_]);
+      const auto after = std::upper_bound(begins_.begin(), begins_.end(), row);
+      const auto morsel = static_cast<size_t>(after - begins_.begin()) - 1;
+      block.push_back(morsels_[morsel][row - begins_[morsel]]);
+    }
     return std::optional<std::vector<RowId>>(std::move(block));
   }
 
  private:
-  std::vector<RowId> rows_;
+  std::vector<RowIdList> morsels_;
+  std::vector<int64_t> begins_;
+  std::vector<uint32_t> order_;
   RowCounts counts_;
   exec::Reservation reservation_;
   size_t next_ = 0;
@@ -387,18 +399,16 @@ Result<std::unique_ptr<SortedRows>> SortInMemory(const exec::Context& context,
       [&](const store::Table::Morsel& morsel) { return inputs.Read(context, morsel, true); },
       [&](SortMorsel morsel) {
         counts += morsel.counts;
-        if (morsel.row_ids.empty()) return Status::OK();
-        collected.begins.push_back(collected.begins.back() +
-                                   static_cast<int64_t>(morsel.row_ids.size()));
+        if (morsel.row_ids.size() == 0) return Status::OK();
+        collected.begins.push_back(collected.begins.back() + morsel.row_ids.size());
         collected.morsels.push_back(std::move(morsel));
         return Status::OK();
       })));
   const auto total = static_cast<size_t>(collected.begins.back());
-  std::vector<RowId> rows;
+  std::vector<uint32_t> order(total);
+  std::iota(order.begin(), order.end(), 0);
   if (total > 0) {
     CAPI_ASSIGN_OR_RETURN(std::vector<Level> levels, BuildLevels(context, inputs, &collected));
-    std::vector<uint32_t> order(total);
-    std::iota(order.begin(), order.end(), 0);
     if (!levels.empty()) {
       const bool simple = levels.size() == 1 && levels[0].exact;
       std::vector<uint64_t> keys = simple ? std::move(levels[0].words) : levels[0].words;
@@ -415,21 +425,17 @@ Result<std::unique_ptr<SortedRows>> SortInMemory(const exec::Context& context,
         }
       }
     }
-    std::vector<RowId> ids;
-    ids.reserve(total);
-    for (const SortMorsel& morsel : collected.morsels) {
-      ids.insert(ids.end(), morsel.row_ids.begin(), morsel.row_ids.end());
-    }
-    size_t kept = total;
     if (inputs.limit > 0 && static_cast<size_t>(inputs.limit) < total) {
-      kept = static_cast<size_t>(inputs.limit);
-      counts.beyond_limit = static_cast<int64_t>(total - kept);
+      counts.beyond_limit = static_cast<int64_t>(total) - inputs.limit;
+      order.resize(static_cast<size_t>(inputs.limit));
     }
-    rows.reserve(kept);
-    for (size_t i = 0; i < kept; ++i) rows.push_back(ids[order[i]]);
   }
+  std::vector<RowIdList> row_ids;
+  row_ids.reserve(collected.morsels.size());
+  for (SortMorsel& morsel : collected.morsels) row_ids.push_back(std::move(morsel.row_ids));
   return std::unique_ptr<SortedRows>(
-      std::make_unique<InMemoryRows>(std::move(rows), counts, std::move(reservation)));
+      std::make_unique<InMemoryRows>(std::move(row_ids), std::move(collected.begins),
+                                     std::move(order), counts, std::move(reservation)));
 }
 
 }  // namespace capi::node

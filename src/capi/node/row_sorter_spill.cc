@@ -25,7 +25,7 @@ constexpr int64_t kRunShare = 8;
 struct EncodedMorsel {
   std::string bytes;
   std::vector<int64_t> ends;
-  std::vector<RowId> row_ids;
+  RowIdList row_ids;
   RowCounts counts;
 };
 
@@ -119,13 +119,14 @@ class RunWriter {
   Status Add(EncodedMorsel morsel) {
     counts_ += morsel.counts;
     int64_t begin = 0;
-    for (size_t i = 0; i < morsel.row_ids.size(); ++i) {
+    for (int64_t i = 0; i < morsel.row_ids.size(); ++i) {
+      const int64_t end = morsel.ends[static_cast<size_t>(i)];
       entries_.push_back({bytes_.size() + static_cast<size_t>(begin),
-                          static_cast<uint32_t>(morsel.ends[i] - begin), morsel.row_ids[i]});
-      begin = morsel.ends[i];
+                          static_cast<uint32_t>(end - begin), morsel.row_ids[i]});
+      begin = end;
     }
     bytes_ += morsel.bytes;
-    rows_ += static_cast<int64_t>(morsel.row_ids.size());
+    rows_ += morsel.row_ids.size();
     const auto held = static_cast<int64_t>(bytes_.size() + entries_.size() * sizeof(Entry));
     return held >= run_bytes_ ? Flush() : Status::OK();
   }
@@ -203,8 +204,7 @@ Result<std::unique_ptr<SortedRows>> SortWithSpilling(const exec::Context& contex
         EncodedMorsel encoded;
         encoded.counts = rows.counts;
         encoded.row_ids = std::move(rows.row_ids);
-        CAPI_RETURN_NOT_OK(data::EncodeSortKeys(keys, rows.keys,
-                                                static_cast<int64_t>(encoded.row_ids.size()),
+        CAPI_RETURN_NOT_OK(data::EncodeSortKeys(keys, rows.keys, encoded.row_ids.size(),
                                                 &encoded.bytes, &encoded.ends));
         return encoded;
       },

@@ -124,11 +124,8 @@ class TableFileRunner : public NodeRunner {
 
   Result<TextBlock> FormatSorted(const std::vector<data::RowId>& rows) {
     const auto n = static_cast<int64_t>(rows.size());
-    Columns inputs;
-    for (const int field : fields_) {
-      CAPI_ASSIGN_OR_RETURN(auto column, setup_.reader->Gather(field, rows.data(), n, nullptr));
-      inputs.push_back(std::move(column));
-    }
+    CAPI_ASSIGN_OR_RETURN(const Columns inputs,
+                          setup_.reader->GatherFields(fields_, rows.data(), n));
     // Having was applied while sorting: only the fields are computed here.
     CAPI_ASSIGN_OR_RETURN(Columns columns, programs_->ComputeFields(inputs, n, [&](int64_t row) {
       return DescribeTableRow(*setup_.reader, rows[static_cast<size_t>(row)]);

@@ -1,9 +1,9 @@
 #include <string>
 #include <utility>
 
+#include "capi/base/near_name.h"
 #include "capi/script/default_value.h"
 #include "capi/script/load_state_internal.h"
-#include "capi/script/near_name.h"
 
 namespace capi::script {
 
@@ -137,8 +137,9 @@ std::optional<data::FieldType> ReadFieldType(MapReader* map, std::string_view ke
                                                     "bool",   "decimal2", "datetime"};
     const std::string expected = "one of string int float bool decimal2 datetime is expected";
     state.diagnostics->Error(map->NodeOr(value), map->PathOf(key), "bad_field_type",
-                             value == nullptr ? "the type is missing: " + expected
-                                              : expected + ": " + text + DidYouMean(text, kTypes));
+                             value == nullptr
+                                 ? "the type is missing: " + expected
+                                 : expected + ": " + text + DidYouMean(NearestName(text, kTypes)));
   }
   return type;
 }

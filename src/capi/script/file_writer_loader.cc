@@ -2,12 +2,12 @@
 #include <string>
 #include <utility>
 
+#include "capi/base/near_name.h"
 #include "capi/data/go_format.h"
 #include "capi/script/default_value.h"
 #include "capi/script/index_definition.h"
 #include "capi/script/load_state_internal.h"
 #include "capi/script/names.h"
-#include "capi/script/near_name.h"
 
 namespace capi::script {
 
@@ -82,7 +82,7 @@ void ReadParquetSettings(MapReader* map, FileWriter* writer, LoadState* state) {
   if (!known) {
     state->diagnostics->Error(*codec, parquet.PathOf("codec"), "bad_codec",
                               "gzip, snappy or uncompressed is expected: " + codec->text +
-                                  DidYouMean(codec->text, kCodecs));
+                                  DidYouMean(NearestName(codec->text, kCodecs)));
   }
   parquet.WarnUnknown();
 }

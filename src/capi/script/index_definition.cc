@@ -1,11 +1,13 @@
 #include "capi/script/index_definition.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
+#include <string_view>
 #include <utility>
 
+#include "capi/base/near_name.h"
 #include "capi/expr/syntax.h"
-#include "capi/script/near_name.h"
 
 namespace capi::script {
 
@@ -13,6 +15,7 @@ namespace {
 
 constexpr int64_t kShortestText = 16;
 constexpr int64_t kLongestText = 1024;
+constexpr std::array<std::string_view, 2> kKinds = {"unique", "non_unique"};
 
 const std::vector<std::string>& ModifierNames() {
   static const std::vector<std::string> kNames = {"asc", "desc", "case_sensitive", "ignore_case"};
@@ -36,12 +39,12 @@ class DefinitionParser {
       return Failure(root.begin, "unique(...) or non_unique(...) is expected");
     }
     const std::string& kind = root.children[0]->text;
-    if (kind != "unique" && kind != "non_unique") {
+    if (kind != kKinds[0] && kind != kKinds[1]) {
       return Failure(root.begin, "an index is unique(...) or non_unique(...), not " + kind +
-                                     DidYouMean(kind, {"unique", "non_unique"}));
+                                     DidYouMean(NearestName(kind, kKinds)));
     }
     KeyDefinition definition;
-    definition.unique = kind == "unique";
+    definition.unique = kind == kKinds[0];
     for (size_t i = 1; i < root.children.size(); ++i) {
       CAPI_ASSIGN_OR_RETURN(data::KeyComponent component, ParseComponent(*root.children[i]));
       definition.components.push_back(std::move(component));
@@ -69,8 +72,8 @@ class DefinitionParser {
     }
     const std::optional<data::FieldType> type = fields_.lookup(name.text);
     if (!type.has_value()) {
-      return Failure(name.begin,
-                     "no such field: " + name.text + DidYouMean(name.text, fields_.candidates));
+      return Failure(name.begin, "no such field: " + name.text +
+                                     DidYouMean(NearestName(name.text, fields_.candidates)));
     }
     data::KeyComponent component;
     component.field = name.text;
@@ -104,8 +107,8 @@ class DefinitionParser {
       component->ignore_case = syntax.text == "ignore_case";
       return Status::OK();
     }
-    return Failure(syntax.begin,
-                   "unknown modifier: " + syntax.text + DidYouMean(syntax.text, ModifierNames()));
+    return Failure(syntax.begin, "unknown modifier: " + syntax.text +
+                                     DidYouMean(NearestName(syntax.text, ModifierNames())));
   }
 
   Status ApplyLength(const expr::Syntax& syntax, data::KeyComponent* component) const {

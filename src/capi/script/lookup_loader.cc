@@ -2,11 +2,11 @@
 #include <utility>
 #include <vector>
 
+#include "capi/base/near_name.h"
 #include "capi/expr/syntax.h"
 #include "capi/script/default_value.h"
 #include "capi/script/load_state_internal.h"
 #include "capi/script/lookup_linker_internal.h"
-#include "capi/script/near_name.h"
 
 namespace capi::script {
 
@@ -67,10 +67,10 @@ std::string JoinField(const JoinPart& part, const NodeDraft& draft, const LoadSt
   const std::string& name = (*syntax)->text;
   const FieldNames* fields = draft.reader_fields();
   if (fields != nullptr && fields->Find(name) == nullptr) {
-    const std::string near = NearName(name, fields->names());
+    const std::string near = NearestName(name, fields->names());
     JoinError(join_on, part.offset, "bad_join_on",
               "the read table has no such field: r." + name +
-                  (near.empty() ? "" : "; did you mean r." + near + "?"),
+                  DidYouMean(near.empty() ? near : "r." + near),
               state);
     return "";
   }
@@ -133,10 +133,10 @@ void CheckJoinType(NodeDraft* draft, LoadState* state) {
   draft->node->lookup->join_type = text == "left" ? JoinType::kLeft : JoinType::kInner;
   if (text != "inner" && text != "left") {
     const TreeNode& at = lookup.join_type.given() ? *lookup.join_type.node : *lookup.whole.node;
-    state->diagnostics->Error(
-        at, lookup.join_type.path, "bad_join_type",
-        text.empty() ? "the join type is missing: inner or left is expected"
-                     : "inner or left is expected: " + text + DidYouMean(text, kTypes));
+    state->diagnostics->Error(at, lookup.join_type.path, "bad_join_type",
+                              text.empty() ? "the join type is missing: inner or left is expected"
+                                           : "inner or left is expected: " + text +
+                                                 DidYouMean(NearestName(text, kTypes)));
   }
 }
 
@@ -192,7 +192,7 @@ void LinkLookup(NodeDraft* draft, const IndexesByName& indexes, bool* all_found,
       }
       state->Error(lookup.index_name, "unknown_index",
                    "no node defines this index: " + result.index_name +
-                       DidYouMean(result.index_name, names));
+                       DidYouMean(NearestName(result.index_name, names)));
     }
     return;
   }

@@ -2,8 +2,8 @@
 #include <charconv>
 #include <utility>
 
+#include "capi/base/near_name.h"
 #include "capi/script/map_reader_internal.h"
-#include "capi/script/near_name.h"
 
 namespace capi::script {
 
@@ -163,7 +163,7 @@ void MapReader::WarnUnknown() {
     if (std::none_of(known_.begin(), known_.end(), equals)) {
       diagnostics_->WarnAt(
           place, PathOf(entry.key), "unknown_key",
-          "unknown key, it is ignored: " + entry.key + DidYouMean(entry.key, known_));
+          "unknown key, it is ignored: " + entry.key + DidYouMean(NearestName(entry.key, known_)));
     } else if (std::any_of(seen.begin(), seen.end(), equals)) {
       diagnostics_->WarnAt(place, PathOf(entry.key), "duplicate_key",
                            "the key stands twice in the same map: " + entry.key);

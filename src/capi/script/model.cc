@@ -4,7 +4,7 @@
 #include <map>
 #include <set>
 
-#include "capi/script/near_name.h"
+#include "capi/base/near_name.h"
 
 namespace capi::script {
 
@@ -107,8 +107,8 @@ Result<std::vector<std::string>> Script::AffectedNodes(
   for (const std::string& name : start_nodes) {
     const Node* node = FindNode(name);
     if (node == nullptr) {
-      return UserError("unknown_node",
-                       "the script has no such node: " + name + DidYouMean(name, names));
+      return UserError("unknown_node", "the script has no such node: " + name +
+                                           DidYouMean(NearestName(name, names)));
     }
     starts.insert(node);
   }

@@ -2,7 +2,6 @@
 
 #include <string>
 
-#include "capi/script/near_name.h"
 #include "gtest/gtest.h"
 
 namespace capi::script {
@@ -36,18 +35,6 @@ TEST(Names, Fields) {
   for (const char* name : {"", "rowid", "RowId", "batch_idx", "1a", "_a", "a b", "\xc3\xa9"}) {
     EXPECT_EQ(ClassOf(CheckFieldName(name)), "bad_field_name") << name;
   }
-}
-
-TEST(NearName, FindsTypingMistakes) {
-  EXPECT_EQ(NearName("expresion", {"type", "expression"}), "expression");
-  EXPECT_EQ(NearName("r.idd", {"r.ide", "r.id"}), "r.ide");
-  EXPECT_EQ(NearName("nmae", {"name"}), "name");
-  EXPECT_EQ(NearName("NAME", {"name"}), "name");
-  EXPECT_EQ(NearName("x", {"y"}), "");
-  EXPECT_EQ(NearName("orders", {"visits", "pets"}), "");
-  EXPECT_EQ(NearName("", {"a"}), "");
-  EXPECT_EQ(DidYouMean("tabel", {"table"}), "; did you mean table?");
-  EXPECT_EQ(DidYouMean("zzz", {"table"}), "");
 }
 
 }  // namespace

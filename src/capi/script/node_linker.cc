@@ -4,9 +4,9 @@
 #include <utility>
 #include <vector>
 
+#include "capi/base/near_name.h"
 #include "capi/script/load_state_internal.h"
 #include "capi/script/lookup_linker_internal.h"
-#include "capi/script/near_name.h"
 
 namespace capi::script {
 
@@ -73,8 +73,9 @@ void LinkReader(NodeDraft* draft, const CreatorsByTable& tables, LoadState* stat
   for (const auto& [name, creator] : tables) {
     names.push_back(name);
   }
-  state->Error(draft->reader_table, "unknown_table",
-               "no node creates this table: " + reader.table + DidYouMean(reader.table, names));
+  state->Error(
+      draft->reader_table, "unknown_table",
+      "no node creates this table: " + reader.table + DidYouMean(NearestName(reader.table, names)));
 }
 
 void ReportUnusedIndexes(LoadState* state) {
@@ -110,7 +111,7 @@ void LinkPolicy(NodeDraft* draft, LoadState* state) {
   if (named && !unresolved && draft->node->policy == nullptr) {
     state->Error(draft->policy, "unknown_policy",
                  "no such dependency policy: " + draft->policy.node->text +
-                     DidYouMean(draft->policy.node->text, names));
+                     DidYouMean(NearestName(draft->policy.node->text, names)));
   }
 }
 

@@ -4,8 +4,8 @@
 #include <utility>
 #include <vector>
 
+#include "capi/base/near_name.h"
 #include "capi/script/load_state_internal.h"
-#include "capi/script/near_name.h"
 
 namespace capi::script {
 
@@ -36,10 +36,10 @@ std::optional<NodeType> ReadNodeType(MapReader* map, LoadState* state) {
     expected += " " + name;
   }
   expected += " is expected";
-  state->diagnostics->Error(map->NodeOr(text), map->PathOf("type"), "bad_node_type",
-                            text == nullptr
-                                ? "the type of the node is missing: " + expected
-                                : expected + ": " + text->text + DidYouMean(text->text, names));
+  state->diagnostics->Error(
+      map->NodeOr(text), map->PathOf("type"), "bad_node_type",
+      text == nullptr ? "the type of the node is missing: " + expected
+                      : expected + ": " + text->text + DidYouMean(NearestName(text->text, names)));
   return std::nullopt;
 }
 
@@ -52,9 +52,10 @@ bool ReadChoice(MapReader* map, std::string_view key, const std::string& usual,
     return false;
   }
   if (value->text != other) {
+    const std::array<std::string_view, 2> choices = {usual, other};
     state->diagnostics->Error(*value, map->PathOf(key), error_class,
                               usual + " or " + other + " is expected: " + value->text +
-                                  DidYouMean(value->text, {usual, other}));
+                                  DidYouMean(NearestName(value->text, choices)));
   }
   return value->text == other;
 }

@@ -6,8 +6,8 @@
 #include <optional>
 #include <set>
 
+#include "capi/base/near_name.h"
 #include "capi/script/diagnostics_internal.h"
-#include "capi/script/near_name.h"
 
 namespace capi::script {
 
@@ -341,7 +341,7 @@ class Parameters::Replacer {
       names.push_back(name);
     }
     return "no value is given for this placeholder: " + placeholder.normalized() +
-           DidYouMean(placeholder.name, names);
+           DidYouMean(NearestName(placeholder.name, names));
   }
 
   void Report(const Placeholder& placeholder, std::string_view error_class, std::string message) {

@@ -3,12 +3,12 @@
 #include <utility>
 #include <vector>
 
+#include "capi/base/near_name.h"
 #include "capi/expr/syntax.h"
 #include "capi/script/default_value.h"
 #include "capi/script/event_fields.h"
 #include "capi/script/index_definition.h"
 #include "capi/script/load_state_internal.h"
-#include "capi/script/near_name.h"
 
 namespace capi::script {
 
@@ -134,11 +134,11 @@ RuleCommand ReadCommand(MapReader* map, LoadState* state) {
     return RuleCommand::kNoGo;
   }
   if (text != "wait") {
-    state->diagnostics->Error(
-        map->NodeOr(value), map->PathOf("cmd"), "bad_rule",
-        text.empty() ? "the command of the rule is missing: go, wait or nogo "
-                       "is expected"
-                     : "go, wait or nogo is expected: " + text + DidYouMean(text, kCommands));
+    state->diagnostics->Error(map->NodeOr(value), map->PathOf("cmd"), "bad_rule",
+                              text.empty() ? "the command of the rule is missing: go, wait or nogo "
+                                             "is expected"
+                                           : "go, wait or nogo is expected: " + text +
+                                                 DidYouMean(NearestName(text, kCommands)));
   }
   return RuleCommand::kWait;
 }

@@ -3,10 +3,10 @@
 #include <utility>
 #include <vector>
 
+#include "capi/base/near_name.h"
 #include "capi/script/default_value.h"
 #include "capi/script/load_state_internal.h"
 #include "capi/script/names.h"
-#include "capi/script/near_name.h"
 #include "capi/script/python_formulas_internal.h"
 #include "capi/script/python_sources.h"
 
@@ -209,12 +209,12 @@ void LoadProcessor(MapReader* map, NodeDraft* draft, LoadState* state) {
   const std::string name = type == nullptr ? std::string() : type->text;
   if (name != kTypes[0] && name != kTypes[1]) {
     map->Find("p");
-    state->diagnostics->Error(
-        map->NodeOr(type), map->PathOf("custom_proc_type"), "unknown_processor",
-        name.empty()
-            ? "the processor type is missing: py_calc or "
-              "tag_and_denormalize is expected"
-            : "py_calc or tag_and_denormalize is expected: " + name + DidYouMean(name, kTypes));
+    state->diagnostics->Error(map->NodeOr(type), map->PathOf("custom_proc_type"),
+                              "unknown_processor",
+                              name.empty() ? "the processor type is missing: py_calc or "
+                                             "tag_and_denormalize is expected"
+                                           : "py_calc or tag_and_denormalize is expected: " + name +
+                                                 DidYouMean(NearestName(name, kTypes)));
     return;
   }
   Processor& processor = draft->node->processor.emplace();

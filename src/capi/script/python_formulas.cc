@@ -3,9 +3,9 @@
 #include <utility>
 #include <vector>
 
+#include "capi/base/near_name.h"
 #include "capi/expr/syntax.h"
 #include "capi/script/default_value.h"
-#include "capi/script/near_name.h"
 #include "capi/script/python_formulas_internal.h"
 #include "capi/script/python_sources.h"
 
@@ -103,7 +103,7 @@ class FormulaChecker {
       }
       Error(spot, call.begin, "python_function_missing",
             "no Python source defines this function at the beginning of a line: " + name +
-                DidYouMean(name, names));
+                DidYouMean(NearestName(name, names)));
       return;
     }
     if (num_arguments < function->second.min_arguments ||
@@ -135,10 +135,10 @@ class FormulaChecker {
     const bool has_alias = is_reader || alias == "p";
     const bool known = has_alias && (fields == nullptr || fields->Find(name) != nullptr);
     if (!known) {
-      const std::string near = has_alias ? NearName(name, fields->names()) : "";
-      std::string message = "no such field: " + alias + "." + name;
-      message += near.empty() ? "" : "; did you mean " + alias + "." + near + "?";
-      Error(spot, syntax.begin, "unknown_field", std::move(message));
+      const std::string near = has_alias ? NearestName(name, fields->names()) : "";
+      Error(spot, syntax.begin, "unknown_field",
+            "no such field: " + alias + "." + name +
+                DidYouMean(near.empty() ? near : alias + "." + near));
       return;
     }
     if (is_reader) {

@@ -89,6 +89,11 @@ class Table {
                                                        int64_t n,
                                                        const data::Value* missing) const = 0;
 
+  /// Gather of several fields for rows that exist (no kNoRow); fields of one reference group share
+  /// the work.
+  virtual Result<std::vector<std::shared_ptr<arrow::Array>>> GatherFields(
+      const std::vector<int>& fields, const data::RowId* rows, int64_t n) const = 0;
+
   /// If the field is stored as a reference into another table: that table, its field, and the
   /// number of the reference group (fields of one group share row ids).
   struct Reference {

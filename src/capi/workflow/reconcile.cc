@@ -13,6 +13,9 @@ using state::FileState;
 Result<ReconcileReport> Reconcile(Env* env, state::StateStore* state, store::TableStore* tables,
                                   const std::string& spill_directory) {
   ReconcileReport report;
+  // What is published and removed here depends on commits that the dead process may not have
+  // synced.
+  CAPI_RETURN_NOT_OK(state->Sync());
 
   CAPI_ASSIGN_OR_RETURN(const std::vector<FileRecord> pending,
                         state->Files(std::nullopt, FileState::kPending));

@@ -44,6 +44,20 @@ Status StatusOfSqlite(int code, std::string_view what, std::string_view detail) 
   return MakeError(std::move(info), std::move(message));
 }
 
+namespace {
+
+/// The error of the last call on this connection, with the path of its database.
+Status LastError(sqlite3* database, std::string_view what) {
+  const int code = sqlite3_extended_errcode(database);
+  std::string detail = sqlite3_errmsg(database);
+  if (detail == sqlite3_errstr(code)) detail.clear();
+  const char* path = sqlite3_db_filename(database, "main");
+  if (path != nullptr && *path != '\0') detail += (detail.empty() ? "" : ": ") + std::string(path);
+  return StatusOfSqlite(code, what, detail);
+}
+
+}  // namespace
+
 Query::~Query() {
   if (statement_ == nullptr) return;
   sqlite3_reset(statement_);
@@ -54,9 +68,7 @@ Result<bool> Query::Step() {
   const int code = sqlite3_step(statement_);
   if (code == SQLITE_ROW) return true;
   if (code == SQLITE_DONE) return false;
-  sqlite3* database = sqlite3_db_handle(statement_);
-  return StatusOfSqlite(sqlite3_extended_errcode(database), "statement failed",
-                        sqlite3_errmsg(database));
+  return LastError(sqlite3_db_handle(statement_), "statement failed");
 }
 
 int64_t Query::Int(int column) const { return sqlite3_column_int64(statement_, column); }
@@ -115,7 +127,9 @@ Status SyncFile(sqlite3* database, int file_pointer_operation, std::string_view 
   int code = sqlite3_file_control(database, "main", file_pointer_operation, &file);
   if (code == SQLITE_OK && (file == nullptr || file->pMethods == nullptr)) code = SQLITE_MISUSE;
   if (code == SQLITE_OK) code = file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);
-  return code == SQLITE_OK ? Status::OK() : StatusOfSqlite(code, what, "");
+  if (code == SQLITE_OK) return Status::OK();
+  const char* path = sqlite3_db_filename(database, "main");
+  return StatusOfSqlite(code, what, path == nullptr ? "" : path);
 }
 
 }  // namespace
@@ -136,8 +150,7 @@ Connection::~Connection() {
 Status Connection::ExecuteScript(const std::string& sql) {
   const int code = sqlite3_exec(database_, sql.c_str(), nullptr, nullptr, nullptr);
   if (code == SQLITE_OK) return Status::OK();
-  return StatusOfSqlite(sqlite3_extended_errcode(database_), "statement failed",
-                        sqlite3_errmsg(database_));
+  return LastError(database_, "statement failed");
 }
 
 Result<Query> Connection::Prepared(const char* sql) {
@@ -146,8 +159,7 @@ Result<Query> Connection::Prepared(const char* sql) {
   sqlite3_stmt* statement = nullptr;
   if (sqlite3_prepare_v3(database_, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, nullptr) !=
       SQLITE_OK) {
-    return StatusOfSqlite(sqlite3_extended_errcode(database_), "cannot prepare a statement",
-                          sqlite3_errmsg(database_));
+    return LastError(database_, "cannot prepare a statement");
   }
   statements_.emplace(sql, statement);
   return Query(statement);

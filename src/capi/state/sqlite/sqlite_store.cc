@@ -30,12 +30,19 @@ Status RemoveUnfinishedDatabase(Env* env, const std::string& path) {
   if (info.size > kPageBytes) return Status::OK();
   CAPI_ASSIGN_OR_RETURN(const std::string bytes, env->ReadFile(path));
   const bool blank = bytes.find_first_not_of('\0') == std::string::npos;
-  const bool torn = info.size < kPageBytes && std::string_view(bytes).starts_with(kMagic);
+  const bool torn =
+      info.size < kPageBytes && std::string_view(bytes).starts_with(kMagic.substr(0, bytes.size()));
   if (!blank && !torn) return Status::OK();
   for (const char* suffix : {"-journal", "-wal", "-shm", ""}) {
     CAPI_RETURN_NOT_OK(env->RemoveFile(path + suffix));
   }
   return Status::OK();
+}
+
+Result<bool> HasSchema(Connection* connection) {
+  CAPI_ASSIGN_OR_RETURN(Query query, connection->Select("PRAGMA user_version"));
+  CAPI_RETURN_NOT_OK(query.Step().status());
+  return query.Int(0) > 0;
 }
 
 /// Switching an empty database to write-ahead logging the usual way costs eight syncs. One is
@@ -49,6 +56,9 @@ Status CreateOrMigrate(Connection* connection) {
   }
   if (!empty) {
     CAPI_RETURN_NOT_OK(connection->ExecuteScript("PRAGMA journal_mode=WAL"));
+    // The process that created the first page may have died before it was synced.
+    CAPI_ASSIGN_OR_RETURN(const bool created, HasSchema(connection));
+    (void)created;
     return MigrateSchema(connection);
   }
   CAPI_RETURN_NOT_OK(connection->ExecuteScript("PRAGMA synchronous=OFF; PRAGMA journal_mode=WAL"));
@@ -95,10 +105,13 @@ Status SqliteStore::Write(const std::function<Status(Connection*)>& body) {
 Status SqliteStore::Sync() {
   const int64_t wanted = num_commits_.load();
   const std::lock_guard lock(syncer_.mutex);
+  // After a failed sync the kernel may have dropped the pages: a later success would prove nothing.
+  CAPI_RETURN_NOT_OK(sync_failure_);
   // Somebody else's sync may have covered ours while we waited for the lock.
   if (num_durable_ >= wanted || syncer_.connection == nullptr) return Status::OK();
   const int64_t covered = num_commits_.load();
-  CAPI_RETURN_NOT_OK(syncer_.connection->SyncLog());
+  sync_failure_ = syncer_.connection->SyncLog();
+  CAPI_RETURN_NOT_OK(sync_failure_);
   num_durable_ = covered;
   return Status::OK();
 }

@@ -83,10 +83,12 @@ class SqliteStore final : public StateStore {
   Side writer_;
   Side syncer_;
   Side reader_;
-  /// Transactions committed, and how many of them are known to be durable (guarded by
-  /// syncer_.mutex).
+  /// Transactions committed.
   std::atomic<int64_t> num_commits_{0};
-  int64_t num_durable_ = 0;
+  /// How many of them are known to be durable; guarded by syncer_.mutex. -1: not even those of
+  /// earlier processes, which may have died before their sync.
+  int64_t num_durable_ = -1;
+  Status sync_failure_;  // guarded by syncer_.mutex
 };
 
 }  // namespace capi::state

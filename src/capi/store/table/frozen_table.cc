@@ -273,6 +273,33 @@ Result<Table::ScanBatch> FrozenTable::Read(const Morsel& morsel,
   return batch;
 }
 
+Result<std::vector<std::shared_ptr<arrow::Array>>> FrozenTable::GatherFields(
+    const std::vector<int>& fields, const data::RowId* rows, int64_t n) const {
+  const TableLayout& layout = rows_->layout();
+  std::vector<std::optional<std::vector<data::RowId>>> references(layout.groups.size());
+  std::vector<std::shared_ptr<arrow::Array>> columns;
+  columns.reserve(fields.size());
+  for (const int field : fields) {
+    const TableLayout::Place& place = layout.places[static_cast<size_t>(field)];
+    std::shared_ptr<arrow::Array> column;
+    if (place.group < 0) {
+      CAPI_ASSIGN_OR_RETURN(column, rows_->Gather(field, rows, n, nullptr));
+    } else {
+      auto& source_rows = references[static_cast<size_t>(place.group)];
+      if (!source_rows.has_value()) {
+        CAPI_ASSIGN_OR_RETURN(source_rows, rows_->GatherRowIds(place.group, rows, n));
+      }
+      const GroupLayout& group = layout.groups[static_cast<size_t>(place.group)];
+      const auto i = static_cast<size_t>(place.in_group);
+      CAPI_ASSIGN_OR_RETURN(column,
+                            rows_->sources()[static_cast<size_t>(place.group)]->Gather(
+                                group.fields[i].second, source_rows->data(), n, &group.missing[i]));
+    }
+    columns.push_back(std::move(column));
+  }
+  return columns;
+}
+
 std::optional<Table::Reference> FrozenTable::ReferenceOf(int field) const {
   const TableLayout& layout = rows_->layout();
   const TableLayout::Place& place = layout.places[static_cast<size_t>(field)];

@@ -38,6 +38,9 @@ class FrozenTable : public Table, public std::enable_shared_from_this<FrozenTabl
                                                const data::Value* missing) const override {
     return rows_->Gather(field, rows, n, missing);
   }
+  Result<std::vector<std::shared_ptr<arrow::Array>>> GatherFields(const std::vector<int>& fields,
+                                                                  const data::RowId* rows,
+                                                                  int64_t n) const override;
   std::optional<Reference> ReferenceOf(int field) const override;
   Result<std::vector<data::RowId>> ReadReferences(const Morsel& morsel, int group) const override;
   void Prefetch(const std::vector<int>& fields) const override;
