@@ -17,7 +17,7 @@ namespace capi::data {
 
 namespace {
 
-constexpr int kFloatWidth = 66;
+constexpr size_t kFloatWidth = 66;
 constexpr int kFloatDecimals = 32;
 
 void ComplementDigits(std::string* text) {
@@ -38,19 +38,22 @@ std::string IntText(int64_t value) {
 }
 
 std::string FloatText(double value) {
-  std::vector<char> digits(512);
+  std::array<char, 512> digits;
   if (value == 0) value = 0;  // minus zero is the same key as zero
+  std::string text;
   if (std::isnan(value)) {
-    std::snprintf(digits.data(), digits.size(), "%*s", kFloatWidth, "NaN");
+    text = "NaN";
   } else if (std::isinf(value)) {
-    std::snprintf(digits.data(), digits.size(), "%*s", kFloatWidth, "+Inf");
+    text = "+Inf";
   } else {
-    std::snprintf(digits.data(), digits.size(), "%0*.*f", kFloatWidth, kFloatDecimals,
-                  std::fabs(value));
+    std::snprintf(digits.data(), digits.size(), "%.*f", kFloatDecimals, std::fabs(value));
+    text = digits.data();
   }
-  std::string text(digits.data());
-  if (value < 0) ComplementDigits(&text);
-  return (value < 0 ? "-" : "0") + text;
+  if (text.size() < kFloatWidth) text.insert(0, kFloatWidth - text.size(), '0');
+  // NaN is not >= 0, so the original treats it as negative.
+  const bool negative = !(value >= 0);
+  if (negative) ComplementDigits(&text);
+  return (negative ? "-" : "0") + text;
 }
 
 std::string DatetimeText(const Instant& instant) {

@@ -4,6 +4,10 @@
 
 namespace capi::data {
 
+namespace {
+constexpr utf8proc_int32_t kSharpS = 0xDF;
+}  // namespace
+
 void ToUpperSimple(std::string_view text, std::string* out) {
   out->clear();
   out->reserve(text.size());
@@ -24,8 +28,11 @@ void ToUpperSimple(std::string_view text, std::string* out) {
       ++at;
       continue;
     }
+    // The simple mapping of Unicode has no upper case for "ß"; the library's own answer is "ẞ".
+    const utf8proc_int32_t upper =
+        code_point == kSharpS ? code_point : utf8proc_toupper(code_point);
     utf8proc_uint8_t encoded[4];
-    const utf8proc_ssize_t written = utf8proc_encode_char(utf8proc_toupper(code_point), encoded);
+    const utf8proc_ssize_t written = utf8proc_encode_char(upper, encoded);
     out->append(reinterpret_cast<const char*>(encoded), static_cast<size_t>(written));
     at += length;
   }

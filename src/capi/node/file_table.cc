@@ -48,6 +48,9 @@ class FileTableRunner : public NodeRunner {
     const std::string& url = setup_.node->file_reader->urls[index];
     CAPI_ASSIGN_OR_RETURN(auto file, files::OpenInput(setup_.env, url, &setup_.inputs[index]));
     file->AdviseSequential(true);
+    int64_t all_bytes = 0;
+    for (const files::Fingerprint& input : setup_.inputs) all_bytes += input.size;
+    SetWork(context, all_bytes);
     CAPI_ASSIGN_OR_RETURN(auto output,
                           TableOutput::Open(context, setup_, schema_, task.batch_index, {}));
     formats::CsvReadOptions options = options_;

@@ -45,6 +45,7 @@ class LookupRunner : public NodeRunner {
   }
 
   Result<BatchResult> RunBatch(const exec::Context& context, const BatchTask& task) override {
+    SetWork(context, setup_.reader->num_rows());
     CAPI_ASSIGN_OR_RETURN(auto output, TableOutput::Open(context, setup_, schema_, task.batch_index,
                                                          plan_->ReferenceGroups()));
     CAPI_ASSIGN_OR_RETURN(std::unique_ptr<MatchSource> matches,

@@ -18,29 +18,31 @@ class Plan : public SortPlan {
     auto plan = std::make_unique<Plan>();
     plan->setup_ = setup;
     const script::FileWriter& writer = *setup.node->file_writer;
-    const std::vector<Target> all = TargetsOf(*setup.node);
+    // Columns of the order and of having, in script order: so come their errors.
+    const std::vector<expr::Variable> no_variables;
+    const auto& having_variables =
+        writer.having == nullptr ? no_variables : writer.having->variables();
     std::vector<Target> targets;
-    const auto position_of = [&](const std::string& name) {
-      for (size_t i = 0; i < targets.size(); ++i) {
-        if (targets[i].name == name) return i;
-      }
-      const auto found =
-          std::find_if(all.begin(), all.end(), [&](const Target& t) { return t.name == name; });
-      targets.push_back(*found);
-      return targets.size() - 1;
-    };
+    for (const Target& target : TargetsOf(*setup.node)) {
+      const bool ordered =
+          std::any_of(writer.top_order.begin(), writer.top_order.end(),
+                      [&](const data::KeyComponent& key) { return key.field == target.name; });
+      const bool in_having = std::find(having_variables.begin(), having_variables.end(),
+                                       expr::Variable{"w", target.name}) != having_variables.end();
+      if (ordered || in_having) targets.push_back(target);
+    }
     for (const data::KeyComponent& key : writer.top_order) {
       SortComponent component;
       component.key = key;
-      component.target = position_of(key.field);
+      component.target = static_cast<size_t>(
+          std::find_if(targets.begin(), targets.end(),
+                       [&](const Target& target) { return target.name == key.field; }) -
+          targets.begin());
       const auto& bare = targets[component.target].expression->bare_variable();
       if (bare && key.type == data::FieldType::kString) {
         component.reference = setup.reader->ReferenceOf(setup.reader->FieldIndex(bare->name));
       }
       plan->components_.push_back(std::move(component));
-    }
-    if (writer.having != nullptr) {
-      for (const expr::Variable& variable : writer.having->variables()) position_of(variable.name);
     }
     std::vector<const expr::Expression*> expressions;
     for (const Target& target : targets) expressions.push_back(target.expression.get());

@@ -86,6 +86,7 @@ class TableFileRunner : public NodeRunner {
  private:
   Status WriteInOrder(const exec::Context& context, int64_t batch_index,
                       const std::function<Status(TextBlock)>& emit) {
+    SetWork(context, setup_.reader->num_rows());
     TableSource source(*setup_.reader, batch_index, setup_.node->num_batches());
     return exec::OrderedPipeline<store::Table::Morsel, TextBlock>(
         context.pool, context.cancel, 0,
@@ -111,15 +112,26 @@ class TableFileRunner : public NodeRunner {
   /// threads.
   Status WriteSorted(const exec::Context& context, int64_t batch_index,
                      const std::function<Status(TextBlock)>& emit) {
+    // Every row is read once for its key and once for its values.
+    SetWork(context, 2 * setup_.reader->num_rows());
     CAPI_ASSIGN_OR_RETURN(std::unique_ptr<SortedRows> sorted,
                           sort_plan_->Sort(context, batch_index));
     TextBlock counted;
     counted.counts = sorted->counts();
+    CountWork(context, counted.counts.filtered + counted.counts.beyond_limit);
     CAPI_RETURN_NOT_OK(emit(std::move(counted)));
     return exec::OrderedPipeline<std::vector<data::RowId>, TextBlock>(
         context.pool, context.cancel, 0,
         [&]() { return sorted->Next(static_cast<int64_t>(kFormatRows)); },
-        [&](const std::vector<data::RowId>& rows) { return FormatSorted(rows); }, emit);
+        [&](const std::vector<data::RowId>& rows) {
+          CountWork(context, static_cast<int64_t>(rows.size()));
+          return FormatSorted(rows);
+        },
+        emit);
+  }
+
+  static void CountWork(const exec::Context& context, int64_t rows) {
+    if (context.progress != nullptr) context.progress->work_done += rows;
   }
 
   Result<TextBlock> FormatSorted(const std::vector<data::RowId>& rows) {

@@ -34,6 +34,10 @@ Result<std::vector<int>> FieldsOf(const store::Table& table,
   return fields;
 }
 
+void SetWork(const exec::Context& context, int64_t total) {
+  if (context.progress != nullptr) context.progress->work_total = total;
+}
+
 void CountMorsel(const exec::Context& context, int64_t rows) {
   if (context.progress == nullptr) return;
   context.progress->rows_in += rows;

@@ -33,6 +33,9 @@ std::vector<expr::Variable> VariablesOf(const std::string& alias,
                                         const std::vector<std::string>& names);
 Result<std::vector<int>> FieldsOf(const store::Table& table, const std::vector<std::string>& names);
 
+/// Tells the progress how much work all batches of the node are together.
+void SetWork(const exec::Context& context, int64_t total);
+
 /// Counts a morsel in the progress.
 void CountMorsel(const exec::Context& context, int64_t rows);
 

@@ -31,6 +31,7 @@ class TableTableRunner : public NodeRunner {
   Result<BatchResult> RunBatch(const exec::Context& context, const BatchTask& task) override {
     CAPI_ASSIGN_OR_RETURN(auto output,
                           TableOutput::Open(context, setup_, schema_, task.batch_index, {}));
+    SetWork(context, setup_.reader->num_rows());
     TableSource source(*setup_.reader, task.batch_index, setup_.node->num_batches());
     CAPI_RETURN_NOT_OK((exec::OrderedPipeline<store::Table::Morsel, EncodedBlock>(
         context.pool, context.cancel, 0,

@@ -41,6 +41,7 @@ class TagRunner : public NodeRunner {
   Result<BatchResult> RunBatch(const exec::Context& context, const BatchTask& task) override {
     CAPI_ASSIGN_OR_RETURN(auto output,
                           TableOutput::Open(context, setup_, schema_, task.batch_index, {}));
+    SetWork(context, setup_.reader->num_rows());
     TableSource source(*setup_.reader, task.batch_index, setup_.node->num_batches());
     CAPI_RETURN_NOT_OK((exec::OrderedPipeline<store::Table::Morsel, EncodedBlock>(
         context.pool, context.cancel, 0,
@@ -53,7 +54,16 @@ class TagRunner : public NodeRunner {
  private:
   Result<EncodedBlock> Transform(const exec::Context& context, const TableOutput& output,
                                  const store::Table::Morsel& morsel) {
-    CAPI_ASSIGN_OR_RETURN(auto scan, setup_.reader->Read(morsel, fields_));
+    CAPI_ASSIGN_OR_RETURN(const auto scan, setup_.reader->Read(morsel, fields_));
+    EncodedBlock block;
+    CAPI_RETURN_NOT_OK(TransformRows(output, scan, scan.num_rows, &block));
+    CountMorsel(context, scan.num_rows);
+    return block;
+  }
+
+  /// The first `num_rows` rows of a scan.
+  Status TransformRows(const TableOutput& output, const store::Table::ScanBatch& scan,
+                       int64_t num_rows, EncodedBlock* block) {
     const auto describe = [&](int64_t row) {
       return DescribeTableRow(*setup_.reader, scan.row_ids[static_cast<size_t>(row)]);
     };
@@ -64,11 +74,16 @@ class TagRunner : public NodeRunner {
     {
       Programs::Lease lease = criteria_->Acquire();
       for (size_t t = 0; t < num_tags; ++t) {
-        const expr::Outcome outcome = lease[t]->Filter(scan.columns, scan.num_rows, &tagged[t]);
+        const expr::Outcome outcome = lease[t]->Filter(scan.columns, num_rows, &tagged[t]);
         first.Offer(outcome.error, outcome.error_row, t);
       }
     }
     if (!first.ok()) {
+      // A field or having error of an earlier row comes first.
+      if (first.row() > 0) {
+        EncodedBlock unused;
+        CAPI_RETURN_NOT_OK(TransformRows(output, scan, first.row(), &unused));
+      }
       const script::Tag& tag = processor.tags[first.target()];
       return DescribeEvaluationError(first.error(), *tag.criterion,
                                      "nodes." + setup_.node->name + ".p.tag_criteria." + tag.name,
@@ -76,14 +91,13 @@ class TagRunner : public NodeRunner {
                                      first.row());
     }
 
-    EncodedBlock block;
-    block.counts.in = scan.num_rows;
+    block->counts.in = num_rows;
     // (row, tag) pairs by row, then by tag: every tag's list ascends, so a merge over cursors does
     // it.
     std::vector<int32_t> rows;
     std::vector<int32_t> tags;
     std::vector<size_t> cursor(num_tags, 0);
-    for (int32_t row = 0; row < scan.num_rows; ++row) {
+    for (int32_t row = 0; row < num_rows; ++row) {
       const size_t before = rows.size();
       for (size_t t = 0; t < num_tags; ++t) {
         if (cursor[t] < tagged[t].size() && tagged[t][cursor[t]] == row) {
@@ -92,7 +106,7 @@ class TagRunner : public NodeRunner {
           tags.push_back(static_cast<int32_t>(t));
         }
       }
-      if (rows.size() == before) ++block.counts.untagged;
+      if (rows.size() == before) ++block->counts.untagged;
     }
     CAPI_ASSIGN_OR_RETURN(auto tag_names, TagNames());
     for (size_t begin = 0; begin < rows.size(); begin += data::kMaxBatchRows) {
@@ -108,14 +122,13 @@ class TagRunner : public NodeRunner {
       CAPI_ASSIGN_OR_RETURN(ComputedRows computed, programs_->Compute(columns, n, [&](int64_t row) {
         return describe(rows[begin + static_cast<size_t>(row)]);
       }));
-      block.counts.filtered += computed.filtered;
-      block.counts.out += computed.num_rows;
+      block->counts.filtered += computed.filtered;
+      block->counts.out += computed.num_rows;
       CAPI_ASSIGN_OR_RETURN(auto encoded,
                             output.Encode(std::move(computed.columns), computed.num_rows, {}));
-      block.pieces.push_back(std::move(encoded));
+      block->pieces.push_back(std::move(encoded));
     }
-    CountMorsel(context, scan.num_rows);
-    return block;
+    return Status::OK();
   }
 
   /// A column of all tag names.

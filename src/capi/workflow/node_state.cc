@@ -129,12 +129,18 @@ NodeSnapshot NodeState::Snapshot(int64_t now_nanos) const {
   const int64_t work_total = progress.work_total.load(std::memory_order_relaxed);
   if (ended() || num_committed_ == record.batches_total) {
     snapshot.fraction = 1;
-  } else if (record.batches_total > 1) {
-    snapshot.fraction =
-        static_cast<double>(num_committed_) / static_cast<double>(record.batches_total);
-  } else if (work_total > 0) {
-    const int64_t done = progress.work_done.load(std::memory_order_relaxed);
-    snapshot.fraction = std::min(1.0, static_cast<double>(done) / static_cast<double>(work_total));
+  } else {
+    if (record.batches_total > 1) {
+      snapshot.fraction =
+          static_cast<double>(num_committed_) / static_cast<double>(record.batches_total);
+    }
+    // Finer than batches, but without the batches that were committed before a resume.
+    if (work_total > 0) {
+      const int64_t done = progress.work_done.load(std::memory_order_relaxed);
+      snapshot.fraction =
+          std::max(snapshot.fraction,
+                   std::min(1.0, static_cast<double>(done) / static_cast<double>(work_total)));
+    }
   }
   if (first_claim_nanos != 0) {
     snapshot.elapsed_ms =
