@@ -17,6 +17,7 @@ ARROWS = {
     "data": ["base"],
     "expr": ["data"],
     "script": ["expr"],
+    "config": ["script"],
     "files": ["exec"],
     "formats": ["expr", "exec", "files"],
     "store": ["data", "exec"],
@@ -24,7 +25,7 @@ ARROWS = {
     "queue": ["base"],
     "node": ["store", "formats", "files", "script", "expr"],
     "workflow": ["node", "state", "queue", "script"],
-    "service": ["workflow"],
+    "service": ["workflow", "config"],
     "diagram": ["script"],
     "cli": ["service", "diagram"],
 }

@@ -1,40 +1,9 @@
 #include "capi/cli/arguments.h"
 
 #include <algorithm>
-#include <array>
-#include <charconv>
 #include <cstdio>
 
 namespace capi::cli {
-
-Result<int64_t> ParseBytes(std::string_view text) {
-  struct Unit {
-    std::string_view name;
-    int64_t bytes;
-  };
-  constexpr std::array<Unit, 10> kUnits = {{{"", 1},
-                                            {"B", 1},
-                                            {"KiB", int64_t{1} << 10},
-                                            {"MiB", int64_t{1} << 20},
-                                            {"GiB", int64_t{1} << 30},
-                                            {"TiB", int64_t{1} << 40},
-                                            {"kB", 1000},
-                                            {"MB", 1000000},
-                                            {"GB", 1000000000},
-                                            {"TB", 1000000000000}}};
-  double number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error == std::errc()) {
-    const std::string_view unit(end, static_cast<size_t>(text.data() + text.size() - end));
-    for (const Unit& known : kUnits) {
-      if (unit != known.name) continue;
-      const double bytes = number * static_cast<double>(known.bytes);
-      if (bytes >= 1 && bytes < 9e18) return static_cast<int64_t>(bytes);
-    }
-  }
-  return UserError("usage", "a size such as 2GiB, 500MB or 1000000 is expected, not \"" +
-                                std::string(text) + "\"");
-}
 
 Result<std::pair<std::string, std::string>> ParseAssignment(const std::string& text) {
   const size_t equals = text.find('=');

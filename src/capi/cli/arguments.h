@@ -12,8 +12,6 @@
 
 namespace capi::cli {
 
-/// "2GiB", "64MiB", "500MB", "1000000": bytes.
-Result<int64_t> ParseBytes(std::string_view text);
 /// "name=value"
 Result<std::pair<std::string, std::string>> ParseAssignment(const std::string& text);
 /// "a,b" -> {"a", "b"}; blanks around names are dropped.

@@ -2,6 +2,7 @@
 #include <cstdlib>
 
 #include "capi/cli/commands.h"
+#include "capi/cli/configuration.h"
 #include "capi/cli/version.h"
 
 namespace capi::cli {
@@ -19,6 +20,7 @@ int RunCommandLine(int argc, char** argv) {
       "  capi preview flights carrier_totals\n"
       "  capi eval 'r.x * 2' --var r.x=decimal2:1.25\n"
       "Help for one command: capi run --help");
+  AddConfigOption(&app);
   int exit_code = kExitOk;
   AddRunCommand(&app, &exit_code);
   AddValidateCommand(&app, &exit_code);
@@ -26,6 +28,7 @@ int RunCommandLine(int argc, char** argv) {
   AddEvalCommand(&app, &exit_code);
   AddDiagramCommand(&app, &exit_code);
   AddDropCommand(&app, &exit_code);
+  AddConfigCommand(&app, &exit_code);
   AddCompletionCommand(&app, &exit_code);
   try {
     app.parse(argc, argv);

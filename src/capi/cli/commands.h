@@ -23,6 +23,7 @@ void AddEvalCommand(CLI::App* app, int* exit_code);
 void AddPreviewCommand(CLI::App* app, int* exit_code);
 void AddDiagramCommand(CLI::App* app, int* exit_code);
 void AddDropCommand(CLI::App* app, int* exit_code);
+void AddConfigCommand(CLI::App* app, int* exit_code);
 void AddCompletionCommand(CLI::App* app, int* exit_code);
 
 /// The whole program.

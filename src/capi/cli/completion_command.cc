@@ -31,6 +31,7 @@ std::vector<CommandWords> WordsOf(const CLI::App& app) {
     for (const CLI::Option* option : command->get_options()) {
       for (const std::string& name : option->get_lnames()) words.options.push_back("--" + name);
     }
+    words.options.emplace_back("--config");  // of all commands
     commands.push_back(std::move(words));
   }
   return commands;

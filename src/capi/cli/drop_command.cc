@@ -4,6 +4,7 @@
 
 #include "capi/cli/arguments.h"
 #include "capi/cli/commands.h"
+#include "capi/cli/configuration.h"
 #include "capi/service/keyspace.h"
 
 namespace capi::cli {
@@ -14,14 +15,17 @@ void AddDropCommand(CLI::App* app, int* exit_code) {
   command->add_option("keyspace", options->name, "Keyspace")->required();
   command->add_option("--data-dir", options->data_directory, "Where keyspaces are kept");
   command->footer("Example: capi drop flights");
-  command->callback([options, exit_code] {
+  command->callback([app, options, exit_code] {
     options->env = Env::Default();
-    Status status;
-    if (options->data_directory.empty()) {
-      Result<std::string> directory = service::DefaultDataDirectory();
-      status = directory.status();
-      if (directory.ok()) options->data_directory = *std::move(directory);
+    const std::optional<config::Config> config =
+        LoadConfig(*app, {{"data_dir", options->data_directory, "--data-dir"}});
+    if (!config) {
+      *exit_code = kExitUsage;
+      return;
     }
+    Result<std::string> directory = DataDirectory(*config);
+    Status status = directory.status();
+    if (directory.ok()) options->data_directory = *std::move(directory);
     if (status.ok()) status = service::Keyspace::Drop(*options);
     if (!status.ok()) {
       PrintDiagnostics({}, {status});

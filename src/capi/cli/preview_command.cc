@@ -7,6 +7,7 @@
 #include "arrow/record_batch.h"
 #include "capi/cli/arguments.h"
 #include "capi/cli/commands.h"
+#include "capi/cli/configuration.h"
 #include "capi/cli/text_table.h"
 #include "capi/data/column.h"
 #include "capi/expr/expression.h"
@@ -99,19 +100,19 @@ Status PrintRows(const PreviewArguments& arguments, const service::Preview& prev
   return Status::OK();
 }
 
-int ShowPreview(const PreviewArguments& arguments) {
+int ShowPreview(const CLI::App& app, const PreviewArguments& arguments) {
   service::KeyspaceOptions keyspace;
   keyspace.env = Env::Default();
   keyspace.name = arguments.keyspace;
-  keyspace.data_directory = arguments.data_directory;
-  if (keyspace.data_directory.empty()) {
-    Result<std::string> directory = service::DefaultDataDirectory();
-    if (!directory.ok()) {
-      PrintDiagnostics({}, {directory.status()});
-      return kExitUsage;
-    }
-    keyspace.data_directory = *std::move(directory);
+  const std::optional<config::Config> config =
+      LoadConfig(app, {{"data_dir", arguments.data_directory, "--data-dir"}});
+  if (!config) return kExitUsage;
+  Result<std::string> directory = DataDirectory(*config);
+  if (!directory.ok()) {
+    PrintDiagnostics({}, {directory.status()});
+    return kExitUsage;
   }
+  keyspace.data_directory = *std::move(directory);
   const Result<service::Preview> preview = service::PreviewTable(keyspace, arguments.options);
   const Status status = preview.ok() ? PrintRows(arguments, *preview) : preview.status();
   if (!status.ok()) {
@@ -145,11 +146,11 @@ void AddPreviewCommand(CLI::App* app, int* exit_code) {
   command->add_option("--format", arguments->format, "table, csv or json")
       ->check(CLI::IsMember({"table", "csv", "json"}));
   command->add_option("--data-dir", arguments->data_directory,
-                      "Where keyspaces are kept (default $CAPI_DATA_DIR, else "
+                      "Where keyspaces are kept (default: setting data_dir, else "
                       "~/.local/share/capillaries)");
   command->footer(
       "Example: capi preview flights flights_full --where 'r.dep_delay > 600' --format csv");
-  command->callback([arguments, exit_code] { *exit_code = ShowPreview(*arguments); });
+  command->callback([app, arguments, exit_code] { *exit_code = ShowPreview(*app, *arguments); });
 }
 
 }  // namespace capi::cli

@@ -11,6 +11,7 @@
 
 #include "capi/cli/arguments.h"
 #include "capi/cli/commands.h"
+#include "capi/cli/configuration.h"
 #include "capi/cli/progress_display.h"
 #include "capi/cli/run_summary.h"
 #include "capi/cli/text_table.h"
@@ -27,7 +28,7 @@ struct RunArguments {
   std::string keyspace;
   std::string start_nodes;
   std::string until;
-  int threads = 0;
+  std::string threads;
   std::string memory_limit;
   std::string data_directory;
   bool strict = false;
@@ -89,23 +90,20 @@ int ExitCodeOf(const Status& status) {
   return kind == ErrorKind::kUser ? kExitUsage : kExitFailed;
 }
 
-int Run(const RunArguments& arguments) {
+int Run(const CLI::App& app, const RunArguments& arguments) {
   SignalWatcher signals;  // before the engine makes threads, so that they inherit the mask
-  service::EngineOptions engine_options;
-  engine_options.data_directory = arguments.data_directory;
-  engine_options.threads = arguments.threads;
-  Result<service::RunOptions> options = OptionsOf(arguments);
-  Status status = options.status();
-  if (status.ok() && !arguments.memory_limit.empty()) {
-    const Result<int64_t> bytes = ParseBytes(arguments.memory_limit);
-    status = bytes.status();
-    if (bytes.ok()) engine_options.memory_limit = *bytes;
-  }
-  if (!status.ok()) {
-    PrintDiagnostics({}, {status});
+  const std::optional<config::Config> config =
+      LoadConfig(app, {{"data_dir", arguments.data_directory, "--data-dir"},
+                       {"threads", arguments.threads, "--threads"},
+                       {"memory_limit", arguments.memory_limit, "--memory-limit"}});
+  if (!config) return kExitUsage;
+  const Result<service::RunOptions> options = OptionsOf(arguments);
+  if (!options.ok()) {
+    PrintDiagnostics({}, {options.status()});
     return kExitUsage;
   }
-  Result<std::unique_ptr<service::Engine>> engine = service::Engine::Make(engine_options);
+  Result<std::unique_ptr<service::Engine>> engine =
+      service::Engine::Make(service::EngineOptionsOf(*config));
   if (!engine.ok()) {
     PrintDiagnostics({}, {engine.status()});
     return ExitCodeOf(engine.status());
@@ -173,7 +171,7 @@ void AddRunCommand(CLI::App* app, int* exit_code) {
   command->add_option("--memory-limit", arguments->memory_limit,
                       "Such as 2GiB (default: 70 % of the memory)");
   command->add_option("--data-dir", arguments->data_directory,
-                      "Where keyspaces are kept (default $CAPI_DATA_DIR, else "
+                      "Where keyspaces are kept (default: setting data_dir, else "
                       "~/.local/share/capillaries)");
   command->add_flag("--strict", arguments->strict, "Warnings are errors");
   command->add_flag("--new-run", arguments->new_run, "Do not resume an unfinished run");
@@ -185,7 +183,7 @@ void AddRunCommand(CLI::App* app, int* exit_code) {
       "  capi run script.json --set month=2026-10 --threads 4 --memory-limit 2GiB\n"
       "  capi run script.json --start-nodes summarise,write   (a second run in the same keyspace)\n"
       "Exit codes: 0 ok, 1 a node failed, 2 usage or script error, 130 interrupted (resumable)");
-  command->callback([arguments, exit_code] { *exit_code = Run(*arguments); });
+  command->callback([app, arguments, exit_code] { *exit_code = Run(*app, *arguments); });
 }
 
 }  // namespace capi::cli

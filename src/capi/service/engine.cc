@@ -210,6 +210,14 @@ bool RunSummary::AllSucceeded() const {
          });
 }
 
+EngineOptions EngineOptionsOf(const config::Config& config) {
+  EngineOptions options;
+  options.data_directory = config.data_dir;
+  options.threads = static_cast<int>(config.threads);
+  options.memory_limit = config.memory_limit;
+  return options;
+}
+
 Result<std::unique_ptr<Engine>> Engine::Make(EngineOptions options) {
   if (options.env == nullptr) options.env = Env::Default();
   if (options.data_directory.empty()) {

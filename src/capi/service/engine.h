@@ -10,6 +10,7 @@
 
 #include "capi/base/env.h"
 #include "capi/base/status.h"
+#include "capi/config/config.h"
 #include "capi/node/node.h"
 #include "capi/script/loader.h"
 #include "capi/state/records.h"
@@ -27,6 +28,9 @@ struct EngineOptions {
   std::string sqlite_vfs;
   workflow::RunnerFactory make_runner;  ///< null = node::NodeRunner::Make
 };
+
+/// What the settings say about running scripts in this process.
+EngineOptions EngineOptionsOf(const config::Config& config);
 
 struct RunOptions {
   std::string keyspace;  ///< "" = DefaultKeyspace(script)

@@ -34,8 +34,6 @@ Status UnknownKeyspace(const KeyspaceOptions& options) {
 }  // namespace
 
 Result<std::string> DefaultDataDirectory() {
-  const char* configured = std::getenv("CAPI_DATA_DIR");
-  if (configured != nullptr && *configured != '\0') return std::string(configured);
   const char* home = std::getenv("HOME");
   if (home == nullptr || *home == '\0') {
     return UserError("no_data_directory",

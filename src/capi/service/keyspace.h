@@ -16,7 +16,8 @@
 
 namespace capi::service {
 
-/// $CAPI_DATA_DIR, else ~/.local/share/capillaries. kUser error "no_data_directory" without a home.
+/// ~/.local/share/capillaries, unless the setting data_dir says otherwise. kUser error
+/// "no_data_directory" without a home.
 Result<std::string> DefaultDataDirectory();
 /// The script's file stem; characters that a keyspace name cannot hold become '_'.
 std::string DefaultKeyspace(const std::string& script_url);

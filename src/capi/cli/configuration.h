@@ -1,0 +1,31 @@
+#pragma once
+
+// The settings a command works with: config files, environment and options (config/loader.h).
+
+#include <CLI/App.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "capi/base/status.h"
+#include "capi/config/loader.h"
+
+namespace capi::cli {
+
+/// Adds --config, which may stand before or behind the name of a command.
+void AddConfigOption(CLI::App* app);
+
+/// Where the settings of `program` come from; `app` is the application with --config.
+config::LoadOptions ConfigSources(const CLI::App& app, std::string_view program,
+                                  std::vector<config::Override> overrides);
+
+/// Loads the settings of capi, prints errors and warnings and takes over the log level; nullopt
+/// after errors. Overrides with an empty text are left out.
+std::optional<config::Config> LoadConfig(const CLI::App& app,
+                                         std::vector<config::Override> overrides);
+
+/// Directory of keyspaces by the settings, else the user's.
+Result<std::string> DataDirectory(const config::Config& config);
+
+}  // namespace capi::cli
