@@ -7,6 +7,9 @@ set(CAPI_INSTALL_DOC "share/doc/capillaries")
 
 set_target_properties(capi PROPERTIES INSTALL_RPATH "$ORIGIN/../lib")
 install(TARGETS capi RUNTIME DESTINATION bin)
+# The original's tool, for old scripts.
+install(CODE "
+  file(CREATE_LINK capi \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/bin/capitoolbelt\" SYMBOLIC)")
 
 # Exactly those libraries of the wheel that the program needs, directly or through others.
 install(CODE "

@@ -8,6 +8,7 @@
 namespace capi::cli {
 
 int RunCommandLine(int argc, char** argv) {
+  if (IsToolbeltCall(argc, argv)) return RunToolbelt(argc, argv);
   CLI::App app{"capi: batch data processing with scripts (Capillaries for C++)", "capi"};
   app.set_version_flag("--version", kVersion);
   app.require_subcommand(1);
@@ -28,6 +29,7 @@ int RunCommandLine(int argc, char** argv) {
   AddEvalCommand(&app, &exit_code);
   AddDiagramCommand(&app, &exit_code);
   AddDropCommand(&app, &exit_code);
+  AddNewScriptCommand(&app, &exit_code);
   AddConfigCommand(&app, &exit_code);
   AddCompletionCommand(&app, &exit_code);
   try {

@@ -6,6 +6,8 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <string>
+#include <vector>
 
 namespace capi::cli {
 
@@ -23,8 +25,16 @@ void AddEvalCommand(CLI::App* app, int* exit_code);
 void AddPreviewCommand(CLI::App* app, int* exit_code);
 void AddDiagramCommand(CLI::App* app, int* exit_code);
 void AddDropCommand(CLI::App* app, int* exit_code);
+void AddNewScriptCommand(CLI::App* app, int* exit_code);
 void AddConfigCommand(CLI::App* app, int* exit_code);
 void AddCompletionCommand(CLI::App* app, int* exit_code);
+
+/// The old name of new-script, with its own flags; returns the exit code.
+int ProtoFileReaderCreator(const std::vector<std::string>& words);
+
+/// True if the program was called by the name of the original's tool, or with a command of it.
+bool IsToolbeltCall(int argc, char** argv);
+int RunToolbelt(int argc, char** argv);
 
 /// The whole program.
 int RunCommandLine(int argc, char** argv);

@@ -1,0 +1,55 @@
+#include "capi/cli/go_flags.h"
+
+#include "gtest/gtest.h"
+
+namespace capi::cli {
+namespace {
+
+GoFlags Flags() {
+  GoFlags flags;
+  flags.Define("name", GoFlags::Type::kString, "usual", "A name");
+  flags.Define("count", GoFlags::Type::kInt, "0", "A number");
+  flags.Define("all", GoFlags::Type::kBool, "false", "Everything");
+  return flags;
+}
+
+TEST(GoFlagsTest, Forms) {
+  GoFlags flags = Flags();
+  EXPECT_EQ(flags.Parse({"-name=a=b", "--count", "-3", "-all", "word", "-name=no"}),
+            GoFlags::Outcome::kParsed);
+  EXPECT_EQ(flags.Text("name"), "a=b");
+  EXPECT_EQ(flags.Int("count"), -3);
+  EXPECT_EQ(flags.Text("all"), "true");
+  EXPECT_TRUE(flags.Given("count"));
+
+  flags = Flags();
+  EXPECT_EQ(flags.Parse({"-name", "x", "-name=", "--", "-count=1"}), GoFlags::Outcome::kParsed);
+  EXPECT_EQ(flags.Text("name"), "");
+  EXPECT_FALSE(flags.Given("count"));
+}
+
+TEST(GoFlagsTest, Mistakes) {
+  const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {
+      {{"-nmae=x"}, "flag provided but not defined: -nmae"},
+      {{"-count=x"}, "invalid value \"x\" for flag -count: parse error"},
+      {{"-all=maybe"}, "invalid value \"maybe\" for flag -all: parse error"},
+      {{"-name"}, "flag needs an argument: -name"},
+      {{"---name=x"}, "bad flag syntax: ---name=x"},
+      {{"-=x"}, "bad flag syntax: -=x"}};
+  for (const auto& [arguments, problem] : cases) {
+    GoFlags flags = Flags();
+    EXPECT_EQ(flags.Parse(arguments), GoFlags::Outcome::kWrong);
+    EXPECT_EQ(flags.problem(), problem);
+  }
+  GoFlags flags = Flags();
+  EXPECT_EQ(flags.Parse({"-h"}), GoFlags::Outcome::kHelp);
+}
+
+TEST(GoFlagsTest, Usage) {
+  EXPECT_EQ(Flags().Usage(),
+            "  -all\n    \tEverything\n  -count int\n    \tA number\n  -name string\n    \tA name "
+            "(default \"usual\")\n");
+}
+
+}  // namespace
+}  // namespace capi::cli

@@ -1,0 +1,171 @@
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "capi/base/env.h"
+#include "capi/cli/arguments.h"
+#include "capi/cli/commands.h"
+#include "capi/cli/go_flags.h"
+#include "capi/service/new_script.h"
+
+namespace capi::cli {
+
+namespace {
+
+constexpr const char* kOldDirectory = "proto_file_reader_creator_quicktest/";
+
+struct NewScriptArguments {
+  std::string file;
+  std::string output;
+  std::string separator;
+  std::string header;
+  std::string first_data;
+  service::InferOptions infer;
+};
+
+std::string NameOf(const std::string& path) { return path.substr(path.find_last_of('/') + 1); }
+
+/// "orders.csv" -> "orders_copy.csv"
+std::string CopyOf(const std::string& path) {
+  const std::string name = NameOf(path);
+  const size_t dot = std::min(name.rfind('.'), name.size());
+  return name.substr(0, dot) + "_copy" + name.substr(dot);
+}
+
+void PrintNotes(const std::string& file, const service::FileSchema& schema) {
+  std::fprintf(stderr, "%s: %s", file.c_str(), service::DescribeSchema(schema).c_str());
+  for (const service::SchemaNote& note : schema.notes) {
+    const std::string line = note.line > 0 ? ":" + std::to_string(note.line) : "";
+    const char* kind = note.kind == service::SchemaNote::Kind::kFails     ? "error: "
+                       : note.kind == service::SchemaNote::Kind::kChanges ? "changes: "
+                                                                          : "";
+    std::fprintf(stderr, "%s%s: %s%s\n", file.c_str(), line.c_str(), kind, note.message.c_str());
+  }
+}
+
+int Print(const std::string& file, const service::InferOptions& infer,
+          const service::NewScriptOptions& options) {
+  const Result<service::FileSchema> schema = service::InferSchema(Env::Default(), file, infer);
+  if (!schema.ok()) {
+    PrintDiagnostics({}, {Prefixed(schema.status(), file + ": ")});
+    return KindOf(schema.status()) == ErrorKind::kUser ? kExitUsage : kExitFailed;
+  }
+  std::printf("%s%s", service::NewScript(*schema, options).c_str(),
+              options.original_layout ? "" : "\n");
+  PrintNotes(file, *schema);
+  for (const service::SchemaNote& note : schema->notes) {
+    if (note.kind == service::SchemaNote::Kind::kFails) return kExitFailed;
+  }
+  return kExitOk;
+}
+
+Status TakeOver(NewScriptArguments* arguments) {
+  const std::string& separator = arguments->separator;
+  if (separator == "tab" || separator == "\\t") {
+    arguments->infer.separator = '\t';
+  } else if (separator.size() == 1) {
+    arguments->infer.separator = separator[0];
+  } else if (!separator.empty()) {
+    return UserError("usage", "a separator is one character or the word tab: " + separator);
+  }
+  const auto index = [](const std::string& text, std::optional<int64_t>* target) {
+    if (!text.empty()) *target = text == "none" ? -1 : std::stoll(text);
+  };
+  index(arguments->header, &arguments->infer.header_record);
+  index(arguments->first_data, &arguments->infer.first_data_record);
+  return Status::OK();
+}
+
+int NewScript(NewScriptArguments* arguments) {
+  const Status status = TakeOver(arguments);
+  if (!status.ok()) {
+    PrintDiagnostics({}, {status});
+    return kExitUsage;
+  }
+  service::NewScriptOptions options;
+  options.input_url = arguments->file;
+  options.output_url = arguments->output.empty() ? CopyOf(arguments->file) : arguments->output;
+  return Print(arguments->file, arguments->infer, options);
+}
+
+}  // namespace
+
+void AddNewScriptCommand(CLI::App* app, int* exit_code) {
+  auto arguments = std::make_shared<NewScriptArguments>();
+  CLI::App* command = app->add_subcommand(
+      "new-script", "Look into a CSV file and print a script that loads it and writes it back");
+  command->add_option("file", arguments->file, "The file")->required();
+  command->add_option("--out", arguments->output,
+                      "File that the script writes (default: NAME_copy in the current directory)");
+  command->add_option("--separator", arguments->separator, "One character, or tab");
+  const CLI::Validator index(
+      [](std::string& text) {
+        const bool digits = !text.empty() && text.size() < 10 &&
+                            text.find_first_not_of("0123456789") == std::string::npos;
+        return digits || text == "none" ? std::string()
+                                        : "a record index (from 0) or none is expected: " + text;
+      },
+      "N|none");
+  command->add_option("--header", arguments->header, "Index of the header record, or none")
+      ->check(index);
+  command->add_option("--first-data", arguments->first_data, "Index of the first data record")
+      ->check(index);
+  command
+      ->add_option("--sample", arguments->infer.sample_rows,
+                   "Look at so many rows only (default: the whole file)")
+      ->check(CLI::PositiveNumber);
+  command->add_flag("--exact", arguments->infer.exact,
+                    "Columns that would not be written back as they are become strings");
+  command->footer(
+      "What was found, and what could be understood otherwise, is said on standard error.\n"
+      "Example: capi new-script orders.csv > orders.json && capi run orders.json");
+  command->callback([arguments, exit_code] { *exit_code = NewScript(arguments.get()); });
+}
+
+int ProtoFileReaderCreator(const std::vector<std::string>& words) {
+  GoFlags flags;
+  flags.Define("file", GoFlags::Type::kString, "", "Path to sample file");
+  flags.Define("file_type", GoFlags::Type::kString, "csv", "csv or parquet");
+  flags.Define("csv_hdr_line_idx", GoFlags::Type::kInt, "-1", "Header line index, -1 = no header");
+  flags.Define("csv_first_line_idx", GoFlags::Type::kInt, "0", "First data line index");
+  flags.Define("csv_separator", GoFlags::Type::kString, ",", "Separator");
+  const GoFlags::Outcome outcome = flags.Parse(words);
+  if (outcome == GoFlags::Outcome::kHelp) {
+    std::fprintf(stderr, "%s", flags.Usage().c_str());
+    return kExitOk;
+  }
+  std::string problem = flags.problem();
+  const std::string& type = flags.Text("file_type");
+  const int64_t header = flags.Int("csv_hdr_line_idx");
+  const int64_t first = flags.Int("csv_first_line_idx");
+  if (outcome == GoFlags::Outcome::kParsed) {
+    if (flags.Text("file").empty()) {
+      problem = "the flag -file is required";
+    } else if (type != "csv" && type != "parquet") {
+      problem = "-file_type must be csv or parquet: " + type;
+    } else if (type == "csv" && (header < -1 || first <= header)) {
+      problem = "-csv_first_line_idx must be greater than -csv_hdr_line_idx";
+    } else if (type == "csv" && flags.Text("csv_separator").empty()) {
+      problem = "-csv_separator must not be empty";
+    }
+  }
+  if (!problem.empty()) {
+    std::fprintf(stderr, "%s\n%s", problem.c_str(), flags.Usage().c_str());
+    return kExitUsage;
+  }
+  service::InferOptions infer;
+  infer.format = type == "csv" ? script::FileFormat::kCsv : script::FileFormat::kParquet;
+  infer.separator = flags.Text("csv_separator")[0];
+  infer.header_record = header;
+  infer.first_data_record = first;
+  infer.original_rules = true;
+  const std::string name = NameOf(flags.Text("file"));
+  service::NewScriptOptions options;
+  options.original_layout = true;
+  options.input_url = std::string("/tmp/capi_in/") + kOldDirectory + name;
+  options.output_url = std::string("/tmp/capi_out/") + kOldDirectory + name;
+  return Print(flags.Text("file"), infer, options);
+}
+
+}  // namespace capi::cli
