@@ -30,6 +30,7 @@ int RunCommandLine(int argc, char** argv) {
   AddDiagramCommand(&app, &exit_code);
   AddDropCommand(&app, &exit_code);
   AddNewScriptCommand(&app, &exit_code);
+  AddSchemaCommand(&app, &exit_code);
   AddConfigCommand(&app, &exit_code);
   AddCompletionCommand(&app, &exit_code);
   try {

@@ -26,6 +26,7 @@ void AddPreviewCommand(CLI::App* app, int* exit_code);
 void AddDiagramCommand(CLI::App* app, int* exit_code);
 void AddDropCommand(CLI::App* app, int* exit_code);
 void AddNewScriptCommand(CLI::App* app, int* exit_code);
+void AddSchemaCommand(CLI::App* app, int* exit_code);
 void AddConfigCommand(CLI::App* app, int* exit_code);
 void AddCompletionCommand(CLI::App* app, int* exit_code);
 

@@ -1,5 +1,6 @@
 #include "capi/cli/run_summary.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "capi/cli/text_table.h"
@@ -20,21 +21,38 @@ std::string StatusText(const service::RunSummary& summary) {
 
 std::string SummaryText(const service::RunSummary& summary) {
   using Align = TextTable::Align;
-  TextTable nodes(
-      {"node", "status", "batches", "rows in", "filtered", "unmatched", "duplicates", "untagged",
-       "over limit", "rows out", "time"},
-      {Align::kLeft, Align::kLeft, Align::kRight, Align::kRight, Align::kRight, Align::kRight,
-       Align::kRight, Align::kRight, Align::kRight, Align::kRight, Align::kRight});
+  std::vector<std::string> headers = {"node",       "status",    "batches",    "rows in",
+                                      "filtered",   "unmatched", "duplicates", "untagged",
+                                      "over limit", "rows out",  "time"};
+  // A column only for those who collect bad rows.
+  constexpr int64_t kRejectedColumn = 5;
+  const bool with_rejected =
+      std::any_of(summary.nodes.begin(), summary.nodes.end(),
+                  [](const workflow::NodeSnapshot& node) { return node.counts.rejected > 0; });
+  if (with_rejected) headers.insert(headers.begin() + kRejectedColumn, "rejected");
+  std::vector<Align> alignments(headers.size(), Align::kRight);
+  alignments[0] = alignments[1] = Align::kLeft;
+  TextTable nodes(std::move(headers), std::move(alignments));
   int64_t csv_warnings = 0;
   for (const workflow::NodeSnapshot& node : summary.nodes) {
     const node::RowCounts& counts = node.counts;
     csv_warnings += counts.csv_warnings;
-    nodes.AddRow({node.name, std::string(state::NodeStatusName(node.status)),
-                  std::to_string(node.batches_done) + "/" + std::to_string(node.batches_total),
-                  WithThousands(counts.in), NumberOrBlank(counts.filtered),
-                  NumberOrBlank(counts.unmatched_left), NumberOrBlank(counts.duplicates),
-                  NumberOrBlank(counts.untagged), NumberOrBlank(counts.beyond_limit),
-                  WithThousands(counts.out), HumanDuration(node.elapsed_ms)});
+    std::vector<std::string> row = {
+        node.name,
+        std::string(state::NodeStatusName(node.status)),
+        std::to_string(node.batches_done) + "/" + std::to_string(node.batches_total),
+        WithThousands(counts.in),
+        NumberOrBlank(counts.filtered),
+        NumberOrBlank(counts.unmatched_left),
+        NumberOrBlank(counts.duplicates),
+        NumberOrBlank(counts.untagged),
+        NumberOrBlank(counts.beyond_limit),
+        WithThousands(counts.out),
+        HumanDuration(node.elapsed_ms)};
+    if (with_rejected) {
+      row.insert(row.begin() + kRejectedColumn, NumberOrBlank(counts.rejected));
+    }
+    nodes.AddRow(std::move(row));
   }
   std::string text = nodes.ToText();
   if (!summary.files.empty()) {
@@ -92,6 +110,7 @@ std::string SummaryJson(const service::RunSummary& summary) {
     entry["spilled_bytes"] = node.spilled_bytes;
     entry["rows"] = {{"in", node.counts.in},
                      {"filtered", node.counts.filtered},
+                     {"rejected", node.counts.rejected},
                      {"unmatched_left", node.counts.unmatched_left},
                      {"duplicates", node.counts.duplicates},
                      {"untagged", node.counts.untagged},

@@ -31,6 +31,8 @@ class CsvColumnBuilder {
 
   /// Cells so far with text left over behind the scan format.
   int64_t left_over_cells() const { return left_over_cells_; }
+  /// Takes back what was counted for cells that are appended again.
+  void set_left_over_cells(int64_t count) { left_over_cells_ = count; }
 
  protected:
   int64_t left_over_cells_ = 0;

@@ -90,7 +90,8 @@ class HeadReader {
       if (index_ == 0) {
         head_.num_cells = static_cast<int64_t>(record_.cells.size());
       } else if (static_cast<int64_t>(record_.cells.size()) != head_.num_cells) {
-        return RaggedError(options_, text_, record_, head_.num_cells);
+        return ErrorAt(options_, text_, record_.begin, kRaggedRecord,
+                       RaggedMessage(record_, head_.num_cells));
       }
     }
     return true;
@@ -213,8 +214,7 @@ Status ErrorAt(const CsvReadOptions& options, std::string_view text, int64_t off
   return MakeError(std::move(info), message);
 }
 
-Status RaggedError(const CsvReadOptions& options, std::string_view text, const RawRecord& record,
-                   int64_t num_cells) {
+std::string RaggedMessage(const RawRecord& record, int64_t num_cells) {
   std::string message = "a record has another number of cells: expected " +
                         CountText(num_cells, "cell") + " as in the first record, found " +
                         std::to_string(static_cast<int64_t>(record.cells.size()));
@@ -223,7 +223,7 @@ Status RaggedError(const CsvReadOptions& options, std::string_view text, const R
       message += "; a quote in the record is never closed";
     }
   }
-  return ErrorAt(options, text, record.begin, "csv_ragged_record", message);
+  return message;
 }
 
 Result<CsvHead> ReadHead(std::string_view text, const CsvReadOptions& options) {

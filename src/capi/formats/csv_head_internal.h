@@ -36,9 +36,9 @@ Result<CsvHead> ReadHead(std::string_view text, const CsvReadOptions& options);
 /// A user error at a byte of the file.
 Status ErrorAt(const CsvReadOptions& options, std::string_view text, int64_t offset,
                std::string_view error_class, const std::string& message);
-/// Error of a record that does not have num_cells cells.
-Status RaggedError(const CsvReadOptions& options, std::string_view text, const RawRecord& record,
-                   int64_t num_cells);
+/// Class and message of the error of a record that does not have num_cells cells.
+constexpr std::string_view kRaggedRecord = "csv_ragged_record";
+std::string RaggedMessage(const RawRecord& record, int64_t num_cells);
 /// Text of a cell for messages: in quotes, control characters made visible, long text shortened.
 std::string QuoteForMessage(std::string_view cell);
 

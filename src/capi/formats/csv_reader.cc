@@ -33,9 +33,15 @@ struct Block {
   int64_t end = 0;
 };
 
-/// What became of a block. The error, if any, comes behind the results.
+/// What a transform returned, or a record that was left out.
+struct BlockItem {
+  std::shared_ptr<void> result;
+  std::optional<CsvReject> reject;
+};
+
+/// What became of a block. The error, if any, comes behind the items.
 struct BlockResult {
-  std::vector<std::shared_ptr<void>> results;
+  std::vector<BlockItem> items;
   Status status;
   CsvReadStatistics statistics;
   int64_t num_bytes = 0;
@@ -51,6 +57,44 @@ struct FilePlan {
   CsvHead head;
   /// Rows that may be added to a batch at once, so that long default texts cannot overfill it.
   int64_t max_rows_at_once = data::kMaxBatchRows;
+};
+
+/// The record at `begin` and what is wrong at byte `error_offset` of it.
+CsvReject MakeReject(std::string_view text, int64_t begin, int64_t end, int64_t error_offset,
+                     const Status& error) {
+  CsvReject reject;
+  // The place is found when the records before are counted.
+  reject.error = error;
+  reject.offset = begin;
+  std::string_view record =
+      text.substr(static_cast<size_t>(begin), static_cast<size_t>(end - begin));
+  const std::string_view before =
+      record.substr(0, static_cast<size_t>(std::max<int64_t>(0, error_offset - begin)));
+  reject.lines_to_error = CountNewlines(before);
+  const size_t line_break = before.rfind('\n');
+  reject.column = static_cast<int64_t>(
+      line_break == std::string_view::npos ? before.size() + 1 : before.size() - line_break);
+  if (record.ends_with('\n')) record.remove_suffix(1);
+  if (record.ends_with('\r')) record.remove_suffix(1);
+  reject.record = record;
+  return reject;
+}
+
+/// Physical lines of ascending offsets.
+class LineCounter {
+ public:
+  explicit LineCounter(std::string_view text) : text_(text) {}
+  int64_t LineOf(int64_t offset) {
+    line_ += CountNewlines(
+        text_.substr(static_cast<size_t>(offset_), static_cast<size_t>(offset - offset_)));
+    offset_ = offset;
+    return line_;
+  }
+
+ private:
+  const std::string_view text_;
+  int64_t offset_ = 0;
+  int64_t line_ = 1;
 };
 
 /// Reads blocks of one section. Used by one thread at a time, block after block.
@@ -82,12 +126,12 @@ class BlockReader {
 
  private:
   Status ReadRecords(BlockResult* result) {
+    if (plan_.options->reject != nullptr) return ReadUsableRecords(result);
     CellChunk chunk;
     while (tokenizer_.Next(&chunk)) {
       for (int64_t row = 0; row < chunk.num_rows;) {
         CAPI_RETURN_NOT_OK(FlushIfFull(chunk, result));
-        const int64_t n = std::min(
-            {chunk.num_rows - row, data::kMaxBatchRows - batch_rows_, plan_.max_rows_at_once});
+        const int64_t n = RowsAtOnce(chunk.num_rows - row);
         CAPI_RETURN_NOT_OK(AppendRows(chunk, row, n, result));
         row += n;
       }
@@ -102,6 +146,86 @@ class BlockReader {
     return Flush(result);
   }
 
+  int64_t RowsAtOnce(int64_t rows) const {
+    return std::min({rows, data::kMaxBatchRows - batch_rows_, plan_.max_rows_at_once});
+  }
+
+  /// ReadRecords that leaves out what cannot be read.
+  Status ReadUsableRecords(BlockResult* result) {
+    constexpr int64_t kFewRows = 16;
+    int64_t most_rows = data::kMaxBatchRows;
+    CellChunk chunk;
+    while (tokenizer_.Next(&chunk)) {
+      const bool unclosed = chunk.num_unclosed > 0 && plan_.options->strict;
+      const int64_t num_rows = chunk.num_rows - (unclosed ? 1 : 0);
+      for (int64_t row = 0; row < num_rows;) {
+        CAPI_RETURN_NOT_OK(FlushIfFull(chunk, result));
+        const int64_t n = std::min(RowsAtOnce(num_rows - row), most_rows);
+        CAPI_ASSIGN_OR_RETURN(const int64_t consumed, AppendUsableRows(chunk, row, n, result));
+        // Where many rows are bad, few are appended in vain.
+        most_rows = consumed == n ? std::min(2 * most_rows, data::kMaxBatchRows) : kFewRows;
+        row += consumed;
+      }
+      result->statistics.unclosed_quotes += chunk.num_unclosed;
+      if (unclosed) {
+        CAPI_RETURN_NOT_OK(Flush(result));
+        const int64_t offset = OffsetOf(chunk, num_rows);
+        RawRecord record;
+        NextRecord(plan_.text, plan_.options->separator, offset, &record);
+        AddReject(record, record.cells.back().begin, UnclosedError(offset), result);
+      }
+      if (tokenizer_.fault() == CsvTokenizer::Fault::kTooLong) {
+        return FailAfterFlush(FaultError(), 0, result);
+      }
+      if (tokenizer_.fault() == CsvTokenizer::Fault::kRagged) {
+        CAPI_RETURN_NOT_OK(Flush(result));
+        RawRecord record;
+        NextRecord(plan_.text, plan_.options->separator, tokenizer_.fault_offset(), &record);
+        AddReject(record, record.begin, FaultError(), result);
+        tokenizer_.Start(record.end, block_.end);
+      }
+    }
+    return Flush(result);
+  }
+
+  /// Appends rows [from, from + n) up to the first that cannot be read, which goes to the rejected
+  /// ones. Returns the number of rows done.
+  Result<int64_t> AppendUsableRows(const CellChunk& chunk, int64_t from, int64_t n,
+                                   BlockResult* result) {
+    if (batch_rows_ == 0) CAPI_RETURN_NOT_OK(BeginBatch(chunk, from));
+    std::vector<int64_t> left_over;
+    for (const auto& builder : builders_) left_over.push_back(builder->left_over_cells());
+    Status error;
+    size_t bad_column = 0;
+    const int64_t good_rows = AppendCells(chunk, from, n, &error, &bad_column);
+    if (good_rows == n) {
+      batch_rows_ += n;
+      result->statistics.records += n;
+      return n;
+    }
+    if (KindOf(error) != ErrorKind::kUser) return error;
+    // Some columns have got cells of the bad row and behind it: all begin anew behind the rows that
+    // were there before.
+    for (size_t i = 0; i < builders_.size(); ++i) builders_[i]->set_left_over_cells(left_over[i]);
+    CAPI_RETURN_NOT_OK(Flush(result));
+    if (good_rows > 0) {
+      CAPI_RETURN_NOT_OK(AppendRows(chunk, from, good_rows, result));
+      CAPI_RETURN_NOT_OK(Flush(result));
+    }
+    RawRecord record;
+    NextRecord(plan_.text, plan_.options->separator, OffsetOf(chunk, from + good_rows), &record);
+    const auto cell = static_cast<size_t>(section_.positions[bad_column]);
+    AddReject(record, record.cells[cell].begin,
+              CellError(OffsetOf(chunk, from + good_rows), bad_column, error), result);
+    return good_rows + 1;
+  }
+
+  void AddReject(const RawRecord& record, int64_t error_offset, const Status& error,
+                 BlockResult* result) const {
+    result->items.push_back(
+        {nullptr, MakeReject(plan_.text, record.begin, record.end, error_offset, error)});
+  }
+
   static int64_t RowOffset(const CellChunk& chunk, int64_t row) {
     return static_cast<int64_t>(chunk.record_begins[row]);
   }
@@ -114,20 +238,9 @@ class BlockReader {
     if (batch_rows_ == 0) {
       CAPI_RETURN_NOT_OK(BeginBatch(chunk, from));
     }
-    // Only an earlier row makes a column's error count, so later columns stop before the worst row.
-    int64_t good_rows = n;
     Status error;
     size_t bad_column = 0;
-    for (size_t column = 0; column < builders_.size(); ++column) {
-      Status column_error;
-      const int64_t done = builders_[column]->Append(
-          chunk, chunk.column(static_cast<int64_t>(column)) + from, good_rows, &column_error);
-      if (done < good_rows) {
-        good_rows = done;
-        error = std::move(column_error);
-        bad_column = column;
-      }
-    }
+    const int64_t good_rows = AppendCells(chunk, from, n, &error, &bad_column);
     batch_rows_ += good_rows;
     result->statistics.records += good_rows;
     if (good_rows == n) {
@@ -135,6 +248,24 @@ class BlockReader {
     }
     return FailAfterFlush(CellError(OffsetOf(chunk, from + good_rows), bad_column, error), 0,
                           result);
+  }
+
+  /// Returns the number of rows before the first bad one. Only an earlier row makes a column's
+  /// error count, so later columns stop before the worst row.
+  int64_t AppendCells(const CellChunk& chunk, int64_t from, int64_t n, Status* error,
+                      size_t* bad_column) {
+    int64_t good_rows = n;
+    for (size_t column = 0; column < builders_.size(); ++column) {
+      Status column_error;
+      const int64_t done = builders_[column]->Append(
+          chunk, chunk.column(static_cast<int64_t>(column)) + from, good_rows, &column_error);
+      if (done < good_rows) {
+        good_rows = done;
+        *error = std::move(column_error);
+        *bad_column = column;
+      }
+    }
+    return good_rows;
   }
 
   Status BeginBatch(const CellChunk& chunk, int64_t row) {
@@ -173,7 +304,11 @@ class BlockReader {
     batch.text = plan_.text;
     batch.first_offset = batch_offset_;
     batch.separator = plan_.options->separator;
-    CAPI_ASSIGN_OR_RETURN(result->results.emplace_back(), (*plan_.transform)(std::move(batch)));
+    std::vector<CsvReject> rejects;
+    batch.rejects = &rejects;
+    CAPI_ASSIGN_OR_RETURN(std::shared_ptr<void> made, (*plan_.transform)(std::move(batch)));
+    result->items.push_back({std::move(made), std::nullopt});
+    for (CsvReject& reject : rejects) result->items.push_back({nullptr, std::move(reject)});
     return Status::OK();
   }
 
@@ -188,8 +323,8 @@ class BlockReader {
   Status UnclosedError(int64_t offset) const {
     RawRecord record;
     NextRecord(plan_.text, plan_.options->separator, offset, &record);
-    return ErrorAt(*plan_.options, plan_.text, record.cells.back().begin, "csv_unclosed_quote",
-                   "a quoted cell is never closed");
+    return RecordError(record.cells.back().begin, "csv_unclosed_quote",
+                       "a quoted cell is never closed");
   }
 
   Status FaultError() const {
@@ -201,7 +336,16 @@ class BlockReader {
     }
     RawRecord record;
     NextRecord(plan_.text, plan_.options->separator, offset, &record);
-    return RaggedError(*plan_.options, plan_.text, record, plan_.head.num_cells);
+    return RecordError(record.begin, kRaggedRecord, RaggedMessage(record, plan_.head.num_cells));
+  }
+
+  /// Finding the place takes time that grows with the file, so that of rejected records is left to
+  /// be found later.
+  Status RecordError(int64_t offset, std::string_view error_class,
+                     const std::string& message) const {
+    return plan_.options->reject != nullptr
+               ? UserError(error_class, message)
+               : ErrorAt(*plan_.options, plan_.text, offset, error_class, message);
   }
 
   Status CellError(int64_t offset, size_t column, const Status& why) const {
@@ -226,8 +370,7 @@ class BlockReader {
     if (!description.default_text.empty()) {
       message += ", default " + QuoteForMessage(description.default_text);
     }
-    return ErrorAt(*plan_.options, plan_.text, cell.begin, info.error_class,
-                   message + ": " + why.message());
+    return RecordError(cell.begin, info.error_class, message + ": " + why.message());
   }
 
   int64_t LeftOverCells() const {
@@ -370,6 +513,16 @@ int64_t CsvBatch::LineOf(int64_t row) const {
   return 1 + internal::CountNewlines(text.substr(0, static_cast<size_t>(record.begin)));
 }
 
+void CsvBatch::Reject(const std::vector<std::pair<int64_t, Status>>& rows) const {
+  internal::RawRecord record;
+  record.end = first_offset;
+  int64_t next = 0;
+  for (const auto& [row, error] : rows) {
+    for (; next <= row; ++next) internal::NextRecord(text, separator, record.end, &record);
+    rejects->push_back(internal::MakeReject(text, record.begin, record.end, record.begin, error));
+  }
+}
+
 Status ReadCsv(const exec::Context& context, std::string_view text, const CsvReadOptions& options,
                const std::function<Result<std::shared_ptr<void>>(CsvBatch)>& transform,
                const std::function<Status(std::shared_ptr<void>)>& emit,
@@ -395,6 +548,7 @@ Status ReadCsv(const exec::Context& context, std::string_view text, const CsvRea
       internal::ReserveForBlocks(context, block_bytes, file_bytes);
   internal::BlockCutter cutter(&plan, block_bytes);
   internal::BlockReaderPool readers(&plan);
+  internal::LineCounter lines(plan.text);
   int64_t bytes_done = 0;
   const auto add_progress = [&context, &bytes_done](int64_t bytes, int64_t records) {
     bytes_done += bytes;
@@ -410,8 +564,17 @@ Status ReadCsv(const exec::Context& context, std::string_view text, const CsvRea
         return readers.Read(block);
       },
       [&](internal::BlockResult block) -> Status {
-        for (std::shared_ptr<void>& result : block.results) {
-          CAPI_RETURN_NOT_OK(emit(std::move(result)));
+        for (internal::BlockItem& item : block.items) {
+          if (!item.reject) {
+            CAPI_RETURN_NOT_OK(emit(std::move(item.result)));
+            continue;
+          }
+          CsvReject& reject = *item.reject;
+          reject.line = lines.LineOf(reject.offset);
+          reject.error =
+              Located(reject.error,
+                      {options.file_name, reject.line + reject.lines_to_error, reject.column}, "");
+          CAPI_RETURN_NOT_OK(options.reject(std::move(reject)));
         }
         statistics->records += block.statistics.records;
         statistics->unclosed_quotes += block.statistics.unclosed_quotes;

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "arrow/type_fwd.h"
@@ -26,6 +27,18 @@ struct CsvColumn {
   std::vector<std::string> null_values;
 };
 
+/// A data record that cannot be used.
+struct CsvReject {
+  Status error;        ///< kUser, with the place in the file
+  int64_t line = 0;    ///< 1-based physical line on which the record begins
+  std::string record;  ///< as it stands in the file, without its line end
+
+  // Of use to the reader only.
+  int64_t offset = 0;          ///< where the record begins
+  int64_t lines_to_error = 0;  ///< lines between the begin of the record and the error
+  int64_t column = 1;          ///< of the error in its line
+};
+
 struct CsvReadOptions {
   std::string file_name;  ///< for messages
   char separator = ',';
@@ -36,12 +49,16 @@ struct CsvReadOptions {
   std::vector<CsvColumn> columns;
   /// Unclosed quote and left-over text after a scan format are errors instead of counted warnings.
   bool strict = false;
+  /// Set: records that cannot be read are left out and given to it, in file order and between the
+  /// calls of `emit`. An error it returns is that of the reading. Not set: the first such record
+  /// ends the reading.
+  std::function<Status(CsvReject)> reject;
   /// Size of the blocks that are parsed in parallel.
   int64_t block_bytes = 4 << 20;
 };
 
 struct CsvReadStatistics {
-  int64_t records = 0;  ///< data records
+  int64_t records = 0;  ///< data records, without rejected ones
   int64_t unclosed_quotes = 0;
   int64_t left_over_cells = 0;
 };
@@ -55,10 +72,14 @@ struct CsvBatch {
   /// 1-based physical line on which a row begins. For messages only: it reads the file up to there.
   /// Valid during ReadCsv.
   int64_t LineOf(int64_t row) const;
+  /// Gives rows that the transform cannot use to options.reject, behind the batch's own result.
+  /// Ascending rows with their errors.
+  void Reject(const std::vector<std::pair<int64_t, Status>>& rows) const;
 
   std::string_view text;     ///< the whole file
   int64_t first_offset = 0;  ///< where the first row begins
   char separator = ',';
+  std::vector<CsvReject>* rejects = nullptr;
 };
 
 /// Reads the whole text with all threads of context.pool: `transform` runs in parallel on batches,

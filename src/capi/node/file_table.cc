@@ -4,6 +4,7 @@
 
 #include "arrow/record_batch.h"
 #include "capi/formats/csv_reader.h"
+#include "capi/node/row_rejects.h"
 #include "capi/node/runners_internal.h"
 #include "capi/node/table_output.h"
 #include "capi/node/table_source.h"
@@ -55,11 +56,20 @@ class FileTableRunner : public NodeRunner {
                           TableOutput::Open(context, setup_, schema_, task.batch_index, {}));
     formats::CsvReadOptions options = options_;
     options.file_name = url;
+    std::unique_ptr<RejectFile> rejects;
+    if (setup_.node->file_reader->errors) {
+      CAPI_ASSIGN_OR_RETURN(rejects, RejectFile::Open(setup_, task, url));
+      options.reject = [&rejects](formats::CsvReject reject) {
+        return rejects->Add(std::move(reject));
+      };
+    }
     formats::CsvReadStatistics statistics;
     CAPI_RETURN_NOT_OK(formats::ReadCsv(
         context, file->bytes(), options,
         [&](formats::CsvBatch batch) -> Result<std::shared_ptr<void>> {
-          CAPI_ASSIGN_OR_RETURN(EncodedBlock block, Transform(*output, url, batch));
+          CAPI_ASSIGN_OR_RETURN(EncodedBlock block, rejects != nullptr
+                                                        ? TransformUsable(*output, batch)
+                                                        : Transform(*output, url, batch));
           return std::shared_ptr<void>(std::make_shared<EncodedBlock>(std::move(block)));
         },
         [&](std::shared_ptr<void> block) {
@@ -69,6 +79,12 @@ class FileTableRunner : public NodeRunner {
     CAPI_RETURN_NOT_OK(files::OpenInput(setup_.env, url, &setup_.inputs[index]).status());
     CAPI_ASSIGN_OR_RETURN(BatchResult result, output->Finish());
     result.counts.csv_warnings = statistics.unclosed_quotes + statistics.left_over_cells;
+    if (rejects != nullptr) {
+      result.counts.in += rejects->rows();
+      result.counts.rejected = rejects->rows();
+      CAPI_ASSIGN_OR_RETURN(FileOutput rejected, rejects->Finish());
+      result.files.push_back(std::move(rejected));
+    }
     return result;
   }
 
@@ -86,6 +102,24 @@ class FileTableRunner : public NodeRunner {
     block.counts.out = rows.num_rows;
     CAPI_ASSIGN_OR_RETURN(auto encoded, output.Encode(std::move(rows.columns), rows.num_rows, {}));
     block.pieces.push_back(std::move(encoded));
+    return block;
+  }
+
+  /// Transform that leaves out rows whose expressions fail.
+  Result<EncodedBlock> TransformUsable(const TableOutput& output, const formats::CsvBatch& batch) {
+    CAPI_ASSIGN_OR_RETURN(
+        UsableRows rows,
+        ComputeUsableRows(programs_.get(), batch.batch->columns(), batch.batch->num_rows()));
+    batch.Reject(rows.bad);
+    EncodedBlock block;
+    block.counts.in = batch.batch->num_rows() - static_cast<int64_t>(rows.bad.size());
+    block.counts.filtered = rows.filtered;
+    block.counts.out = rows.num_rows;
+    for (ComputedRows& part : rows.parts) {
+      CAPI_ASSIGN_OR_RETURN(auto encoded,
+                            output.Encode(std::move(part.columns), part.num_rows, {}));
+      block.pieces.push_back(std::move(encoded));
+    }
     return block;
   }
 

@@ -10,6 +10,7 @@ namespace capi::node {
 RowCounts& RowCounts::operator+=(const RowCounts& other) {
   in += other.in;
   filtered += other.filtered;
+  rejected += other.rejected;
   unmatched_left += other.unmatched_left;
   duplicates += other.duplicates;
   untagged += other.untagged;

@@ -24,6 +24,7 @@ namespace capi::node {
 struct RowCounts {
   int64_t in = 0;              ///< rows read (left rows of a lookup)
   int64_t filtered = 0;        ///< dropped by having
+  int64_t rejected = 0;        ///< bad rows that were collected (errors of a file reader)
   int64_t unmatched_left = 0;  ///< left rows without a match (dropped by inner, defaulted by left)
   int64_t duplicates = 0;      ///< dropped by distinct
   int64_t untagged = 0;        ///< rows without any tag (tag_and_denormalize)

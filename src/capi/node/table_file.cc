@@ -8,6 +8,7 @@
 #include "capi/data/column.h"
 #include "capi/exec/ordered_pipeline.h"
 #include "capi/formats/csv_writer.h"
+#include "capi/node/output_manifest.h"
 #include "capi/node/row_sorter.h"
 #include "capi/node/runners_internal.h"
 #include "capi/node/table_output.h"
@@ -24,6 +25,7 @@ constexpr size_t kFormatRows = 32768;
 struct TextBlock {
   std::string text;
   RowCounts counts;
+  Columns columns;  ///< of the rows, if a manifest is wanted
 };
 
 class TableFileRunner : public NodeRunner {
@@ -66,11 +68,17 @@ class TableFileRunner : public NodeRunner {
     std::string header;
     formatter_->AppendHeader(&header);
     CAPI_RETURN_NOT_OK(sink->Append(header));
+    std::optional<OutputManifest> manifest;
+    if (WantsManifest()) manifest.emplace(setup_).AddText(header);
 
     BatchResult result;
     const std::function<Status(TextBlock)> emit = [&](TextBlock block) {
       result.counts += block.counts;
       if (context.progress != nullptr) context.progress->rows_out += block.counts.out;
+      if (manifest) {
+        manifest->AddText(block.text);
+        if (!block.columns.empty()) CAPI_RETURN_NOT_OK(manifest->AddRows(block.columns));
+      }
       return sink->Append(block.text);
     };
     CAPI_RETURN_NOT_OK(sort_plan_ == nullptr ? WriteInOrder(context, task.batch_index, emit)
@@ -79,11 +87,18 @@ class TableFileRunner : public NodeRunner {
     file.plan = std::move(plan);
     file.rows = result.counts.out;
     CAPI_ASSIGN_OR_RETURN(file.size, sink->Seal());
+    std::optional<FileOutput> manifest_file;
+    if (manifest) {
+      CAPI_ASSIGN_OR_RETURN(manifest_file, manifest->Write(task, file));
+    }
     result.files.push_back(std::move(file));
+    if (manifest_file) result.files.push_back(*std::move(manifest_file));
     return result;
   }
 
  private:
+  bool WantsManifest() const { return setup_.node->file_writer->manifest; }
+
   Status WriteInOrder(const exec::Context& context, int64_t batch_index,
                       const std::function<Status(TextBlock)>& emit) {
     SetWork(context, setup_.reader->num_rows());
@@ -102,6 +117,7 @@ class TableFileRunner : public NodeRunner {
           block.counts.filtered = rows.filtered;
           block.counts.out = rows.num_rows;
           CAPI_RETURN_NOT_OK(formatter_->AppendRows(rows.columns, rows.num_rows, &block.text));
+          if (WantsManifest()) block.columns = std::move(rows.columns);
           CountMorsel(context, scan.num_rows);
           return block;
         },
@@ -145,6 +161,7 @@ class TableFileRunner : public NodeRunner {
     TextBlock block;
     block.counts.out = n;
     CAPI_RETURN_NOT_OK(formatter_->AppendRows(columns, n, &block.text));
+    if (WantsManifest()) block.columns = std::move(columns);
     return block;
   }
 

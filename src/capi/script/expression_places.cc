@@ -133,13 +133,16 @@ std::optional<data::FieldType> ReadFieldType(MapReader* map, std::string_view ke
   }
   const std::optional<data::FieldType> type = data::ParseFieldType(text);
   if (!type.has_value()) {
-    static const std::vector<std::string> kTypes = {"string", "int",      "float",
-                                                    "bool",   "decimal2", "datetime"};
-    const std::string expected = "one of string int float bool decimal2 datetime is expected";
+    const std::vector<std::string_view>& types = map->Declared(key).choices;
+    std::string expected = "one of";
+    for (const std::string_view name : types) {
+      expected += " " + std::string(name);
+    }
+    expected += " is expected";
     state.diagnostics->Error(map->NodeOr(value), map->PathOf(key), "bad_field_type",
                              value == nullptr
                                  ? "the type is missing: " + expected
-                                 : expected + ": " + text + DidYouMean(NearestName(text, kTypes)));
+                                 : expected + ": " + text + DidYouMean(NearestName(text, types)));
   }
   return type;
 }

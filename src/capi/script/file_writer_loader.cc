@@ -13,7 +13,6 @@ namespace capi::script {
 
 namespace {
 
-constexpr int64_t kMostTopRows = 5000000;
 constexpr std::string_view kBatchPlaceholder = "{batch_idx|string}";
 
 struct ColumnSpots {
@@ -71,18 +70,19 @@ void ReadCsvSettings(MapReader* map, FileWriter* writer, LoadState* state) {
 }
 
 void ReadParquetSettings(MapReader* map, FileWriter* writer, LoadState* state) {
-  static const std::vector<std::string> kCodecs = {"gzip", "snappy", "uncompressed"};
   MapReader parquet = map->Below("parquet");
+  const std::vector<std::string_view>& codecs = parquet.Declared("codec").choices;
   const TreeNode* codec = parquet.String("codec");
-  writer->parquet_codec = codec == nullptr || codec->text.empty() ? kCodecs[0] : codec->text;
+  writer->parquet_codec =
+      codec == nullptr || codec->text.empty() ? std::string(codecs[0]) : codec->text;
   bool known = codec != nullptr && codec->kind == TreeNode::Kind::kUnresolved;
-  for (const std::string& name : kCodecs) {
+  for (const std::string_view name : codecs) {
     known = known || writer->parquet_codec == name;
   }
   if (!known) {
     state->diagnostics->Error(*codec, parquet.PathOf("codec"), "bad_codec",
                               "gzip, snappy or uncompressed is expected: " + codec->text +
-                                  DidYouMean(NearestName(codec->text, kCodecs)));
+                                  DidYouMean(NearestName(codec->text, codecs)));
   }
   parquet.WarnUnknown();
 }
@@ -91,7 +91,7 @@ ColumnSpots ReadColumn(const TreeNode& item, const std::string& path, NodeDraft*
                        LoadState* state) {
   ColumnSpots spots;
   spots.whole = Spot{&item, path};
-  MapReader map = state->Reader(spots.whole);
+  MapReader map = state->Reader(spots.whole, MapKind::kFileColumn);
   FileColumn column;
   column.field.name = map.Text("name");
   const std::optional<data::FieldType> type = ReadFieldType(&map, "type", *state);
@@ -202,10 +202,11 @@ void ReadTop(MapReader* map, NodeDraft* draft, LoadState* state) {
   const std::optional<int64_t> limit = top.Integer("limit");
   top.WarnUnknown();
   writer.has_top = order.given() && !IsBlank(order.node->text);
-  if (limit.has_value() && *limit > kMostTopRows) {
-    state->diagnostics->Error(*top.Find("limit"), top.PathOf("limit"), "out_of_range",
-                              "top.limit must be at most " + std::to_string(kMostTopRows) + ": " +
-                                  std::to_string(*limit));
+  const int64_t most = top.Declared("limit").most;
+  if (limit.has_value() && *limit > most) {
+    state->diagnostics->Error(
+        *top.Find("limit"), top.PathOf("limit"), "out_of_range",
+        "top.limit must be at most " + std::to_string(most) + ": " + std::to_string(*limit));
   }
   if (writer.has_top && limit.has_value() && *limit > 0) {
     writer.top_limit = *limit;
@@ -241,6 +242,7 @@ void LoadFileWriter(MapReader* map, NodeDraft* draft, LoadState* state) {
   }
   ReadUrlTemplate(map, draft, state);
   draft->having = StringSpot(map, "having");
+  writer.manifest = map->Boolean("manifest").value_or(false);
   ReadCsvSettings(map, &writer, state);
   ReadParquetSettings(map, &writer, state);
   const TreeNode* list = map->List("columns");

@@ -119,8 +119,8 @@ struct LoadState {
   /// Texts besides the script that decide the result: name and content, for the hash.
   std::vector<std::pair<std::string, std::string>> other_texts;
 
-  MapReader Reader(const Spot& spot) const {
-    return MapReader(spot.node, spot.path, diagnostics, tree);
+  MapReader Reader(const Spot& spot, MapKind kind) const {
+    return MapReader(spot.node, spot.path, kind, diagnostics, tree);
   }
   void Error(const Spot& spot, std::string_view error_class, std::string message) const {
     diagnostics->Error(*spot.node, spot.path, error_class, std::move(message));

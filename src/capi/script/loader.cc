@@ -120,7 +120,7 @@ class ScriptLoad {
                              : "a script must be a map, not " + std::string(KindName(root.kind)));
       return;
     }
-    MapReader map(&root, "", &diagnostics_, &tree_);
+    MapReader map(&root, "", MapKind::kScript, &diagnostics_, &tree_);
     const TreeNode* nodes = map.Map("nodes");
     const TreeNode* policies = map.Map("dependency_policies");
     const bool reported = policies == nullptr && map.Find("dependency_policies") != nullptr;

@@ -12,16 +12,6 @@ namespace capi::script {
 
 namespace {
 
-constexpr int64_t kMostLookupBatch = 20000;
-
-void CheckBatchSize(const Spot& spot, int64_t value, LoadState* state) {
-  if (value > kMostLookupBatch) {
-    state->Error(
-        spot, "out_of_range",
-        "at most " + std::to_string(kMostLookupBatch) + " is allowed: " + std::to_string(value));
-  }
-}
-
 /// A part of join_on and where it stands in the text.
 struct JoinPart {
   std::string_view text;
@@ -121,7 +111,8 @@ void LinkJoin(NodeDraft* draft, const IndexDraft& index, LoadState* state) {
 }
 
 void CheckJoinType(NodeDraft* draft, LoadState* state) {
-  static const std::vector<std::string> kTypes = {"inner", "left"};
+  const std::vector<std::string_view>& types =
+      DeclarationOf(MapKind::kLookup).Find("join_type")->choices;
   const LookupDraft& lookup = draft->lookup;
   const bool judged = lookup.join_type.given()
                           ? lookup.join_type.node->kind != TreeNode::Kind::kUnresolved
@@ -133,10 +124,10 @@ void CheckJoinType(NodeDraft* draft, LoadState* state) {
   draft->node->lookup->join_type = text == "left" ? JoinType::kLeft : JoinType::kInner;
   if (text != "inner" && text != "left") {
     const TreeNode& at = lookup.join_type.given() ? *lookup.join_type.node : *lookup.whole.node;
-    state->diagnostics->Error(at, lookup.join_type.path, "bad_join_type",
-                              text.empty() ? "the join type is missing: inner or left is expected"
-                                           : "inner or left is expected: " + text +
-                                                 DidYouMean(NearestName(text, kTypes)));
+    state->diagnostics->Error(
+        at, lookup.join_type.path, "bad_join_type",
+        text.empty() ? "the join type is missing: inner or left is expected"
+                     : "inner or left is expected: " + text + DidYouMean(NearestName(text, types)));
   }
 }
 
@@ -157,7 +148,12 @@ void LoadLookup(MapReader* map, NodeDraft* draft, LoadState* state) {
   for (const std::string_view key : {"idx_read_batch_size", "right_lookup_read_batch_size"}) {
     const std::optional<int64_t> size = map->Integer(key);
     if (used && size.has_value()) {
-      CheckBatchSize(Spot{map->Find(key), map->PathOf(key)}, *size, state);
+      const int64_t most = map->Declared(key).most;
+      if (*size > most) {
+        state->diagnostics->Error(
+            *map->Find(key), map->PathOf(key), "out_of_range",
+            "at most " + std::to_string(most) + " is allowed: " + std::to_string(*size));
+      }
     }
   }
   map->WarnUnknown();

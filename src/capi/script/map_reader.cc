@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cassert>
 #include <charconv>
 #include <utility>
 
@@ -14,8 +15,13 @@ std::optional<int64_t> IntegerOf(const TreeNode& number) {
   return error == std::errc() && read == end ? std::optional(value) : std::nullopt;
 }
 
-MapReader::MapReader(const TreeNode* node, std::string path, Diagnostics* diagnostics, Tree* tree)
-    : node_(node), path_(std::move(path)), diagnostics_(diagnostics), tree_(tree) {
+MapReader::MapReader(const TreeNode* node, std::string path, MapKind kind, Diagnostics* diagnostics,
+                     Tree* tree)
+    : node_(node),
+      path_(std::move(path)),
+      diagnostics_(diagnostics),
+      tree_(tree),
+      declaration_(&DeclarationOf(kind)) {
   if (node_ != nullptr && node_->kind != TreeNode::Kind::kMap) {
     if (node_->kind != TreeNode::Kind::kUnresolved) {
       diagnostics_->Error(*node_, path_, "bad_json",
@@ -25,14 +31,38 @@ MapReader::MapReader(const TreeNode* node, std::string path, Diagnostics* diagno
   }
 }
 
+const KeyDeclaration& MapReader::Declared(std::string_view key) const {
+  const KeyDeclaration* declared = declaration_->Find(key);
+  assert(declared != nullptr);
+  return *declared;
+}
+
+bool MapReader::IsDeclaredAs(std::string_view key, TreeNode::Kind kind) const {
+  switch (Declared(key).kind) {
+    case ValueKind::kString:
+      return kind == TreeNode::Kind::kString;
+    case ValueKind::kInteger:
+      return kind == TreeNode::Kind::kNumber;
+    case ValueKind::kBoolean:
+      return kind == TreeNode::Kind::kBool;
+    case ValueKind::kStrings:
+    case ValueKind::kMaps:
+      return kind == TreeNode::Kind::kList;
+    case ValueKind::kMap:
+    case ValueKind::kNamedMaps:
+    case ValueKind::kNamedStrings:
+    case ValueKind::kNodePart:
+      return kind == TreeNode::Kind::kMap;
+  }
+  return false;
+}
+
 std::string MapReader::PathOf(std::string_view key) const {
   return path_.empty() ? std::string(key) : path_ + "." + std::string(key);
 }
 
 const TreeNode* MapReader::Find(std::string_view key) {
-  if (std::find(known_.begin(), known_.end(), key) == known_.end()) {
-    known_.emplace_back(key);
-  }
+  assert(declaration_->Find(key) != nullptr);
   if (node_ == nullptr) {
     return nullptr;
   }
@@ -70,6 +100,7 @@ void MapReader::WrongKind(const TreeNode& value, std::string_view key, std::stri
 }
 
 const TreeNode* MapReader::WithKind(std::string_view key, TreeNode::Kind kind) {
+  assert(IsDeclaredAs(key, kind));
   const TreeNode* value = Find(key);
   if (value == nullptr || value->kind == kind) {
     return value;
@@ -134,11 +165,15 @@ std::optional<std::vector<const TreeNode*>> MapReader::Strings(std::string_view 
 }
 
 MapReader MapReader::Below(std::string_view key) {
-  return MapReader(Find(key), PathOf(key), diagnostics_, tree_);
+  assert(Declared(key).kind == ValueKind::kMap);
+  return Below(key, Declared(key).below);
+}
+
+MapReader MapReader::Below(std::string_view key, MapKind kind) {
+  return MapReader(Find(key), PathOf(key), kind, diagnostics_, tree_);
 }
 
 void MapReader::IgnoreKey(std::string_view key, std::string_view reason) {
-  known_.emplace_back(key);
   if (node_ == nullptr) {
     return;
   }
@@ -154,16 +189,20 @@ void MapReader::WarnUnknown() {
   if (node_ == nullptr) {
     return;
   }
+  std::vector<std::string_view> known;
+  for (const KeyDeclaration& key : declaration_->keys) {
+    known.push_back(key.name);
+  }
   std::vector<std::string> seen;
   for (const TreeEntry& entry : node_->entries) {
-    const auto equals = [&entry](const std::string& key) {
+    const auto equals = [&entry](std::string_view key) {
       return EqualsIgnoringCase(entry.key, key);
     };
     const SourcePlace place = node_->source->PlaceOf(entry.key_begin);
-    if (std::none_of(known_.begin(), known_.end(), equals)) {
+    if (std::none_of(known.begin(), known.end(), equals)) {
       diagnostics_->WarnAt(
           place, PathOf(entry.key), "unknown_key",
-          "unknown key, it is ignored: " + entry.key + DidYouMean(NearestName(entry.key, known_)));
+          "unknown key, it is ignored: " + entry.key + DidYouMean(NearestName(entry.key, known)));
     } else if (std::any_of(seen.begin(), seen.end(), equals)) {
       diagnostics_->WarnAt(place, PathOf(entry.key), "duplicate_key",
                            "the key stands twice in the same map: " + entry.key);

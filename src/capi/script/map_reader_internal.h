@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "capi/script/declarations.h"
 #include "capi/script/diagnostics_internal.h"
 #include "capi/script/position_tree.h"
 
@@ -17,9 +18,12 @@ namespace capi::script {
 
 class MapReader {
  public:
-  /// `node` null: nothing is found. A node that is no map is reported ("bad_json"). `tree` keeps
-  /// merged maps.
-  MapReader(const TreeNode* node, std::string path, Diagnostics* diagnostics, Tree* tree);
+  /// `node` null: nothing is found. A node that is no map is reported ("bad_json"). `kind` declares
+  /// the keys; asking for others is a mistake of the caller. `tree` keeps merged maps.
+  MapReader(const TreeNode* node, std::string path, MapKind kind, Diagnostics* diagnostics,
+            Tree* tree);
+
+  const KeyDeclaration& Declared(std::string_view key) const;
 
   bool exists() const { return node_ != nullptr; }
   const std::string& path() const { return path_; }
@@ -45,23 +49,27 @@ class MapReader {
   /// Items of a list of strings; nullopt if absent.
   std::optional<std::vector<const TreeNode*>> Strings(std::string_view key);
 
-  /// A reader for the map below `key`.
+  /// A reader for the map below `key`, of the declared kind.
   MapReader Below(std::string_view key);
+  /// For parts of a node, whose kind depends on the node.
+  MapReader Below(std::string_view key, MapKind kind);
 
-  /// Declares keys that have no meaning here, so that WarnUnknown says so instead of "unknown".
+  /// Warns about a key that has no meaning here.
   void IgnoreKey(std::string_view key, std::string_view reason);
-  /// Call when all known keys were asked for.
+  /// Warns about keys that are not declared or stand twice.
   void WarnUnknown();
 
  private:
   const TreeNode* WithKind(std::string_view key, TreeNode::Kind kind);
+  /// Declared and read as the same kind?
+  bool IsDeclaredAs(std::string_view key, TreeNode::Kind kind) const;
   void WrongKind(const TreeNode& value, std::string_view key, std::string_view expected);
 
   const TreeNode* node_;
   std::string path_;
   Diagnostics* diagnostics_;
   Tree* tree_;
-  std::vector<std::string> known_;
+  const MapDeclaration* declaration_;
 };
 
 /// Integral JSON notation that fits 64 bits.

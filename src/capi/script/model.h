@@ -44,6 +44,12 @@ struct FileReaderColumn {
   std::string parquet_name;
 };
 
+/// Bad rows are collected instead of failing the batch (ours).
+struct RowErrors {
+  int64_t max_rows = -1;    ///< of a file; more fail its batch; -1 = no limit
+  std::string reject_file;  ///< template like url_template
+};
+
 struct FileReader {
   std::vector<std::string> urls;  ///< one per batch
   FileFormat format = FileFormat::kCsv;
@@ -52,6 +58,7 @@ struct FileReader {
   int64_t first_data_line = 0;  ///< csv.first_data_line_idx
   char separator = ',';
   std::vector<FileReaderColumn> columns;  ///< script order
+  std::optional<RowErrors> errors;        ///< CSV only
 };
 
 struct TableReader {
@@ -118,6 +125,7 @@ struct FileWriter {
   bool has_top = false;
   int64_t top_limit = 0;  ///< 0 = no limit set by the script
   std::vector<FileColumn> columns;
+  bool manifest = false;  ///< a file with control sums is written beside each file (ours)
 };
 
 struct Tag {

@@ -1,4 +1,3 @@
-#include <array>
 #include <optional>
 #include <string>
 #include <utility>
@@ -13,10 +12,6 @@ namespace {
 
 constexpr int64_t kUsualBatchProcessingMs = 60000;
 
-constexpr std::array kNodeTypes = {NodeType::kFileTable,        NodeType::kTableTable,
-                                   NodeType::kTableLookupTable, NodeType::kTableFile,
-                                   NodeType::kDistinctTable,    NodeType::kCustomTable};
-
 std::optional<NodeType> ReadNodeType(MapReader* map, LoadState* state) {
   const TreeNode* value = map->Find("type");
   const TreeNode* text = map->String("type");
@@ -24,16 +19,15 @@ std::optional<NodeType> ReadNodeType(MapReader* map, LoadState* state) {
   if (reported || (text != nullptr && text->kind == TreeNode::Kind::kUnresolved)) {
     return std::nullopt;
   }
-  std::vector<std::string> names;
-  for (const NodeType type : kNodeTypes) {
-    names.emplace_back(NodeTypeName(type));
-    if (text != nullptr && text->text == names.back()) {
-      return type;
+  for (const NodeParts& parts : AllNodeParts()) {
+    if (text != nullptr && text->text == NodeTypeName(parts.type)) {
+      return parts.type;
     }
   }
+  const std::vector<std::string_view>& names = map->Declared("type").choices;
   std::string expected = "one of";
-  for (const std::string& name : names) {
-    expected += " " + name;
+  for (const std::string_view name : names) {
+    expected += " " + std::string(name);
   }
   expected += " is expected";
   state->diagnostics->Error(
@@ -43,16 +37,19 @@ std::optional<NodeType> ReadNodeType(MapReader* map, LoadState* state) {
   return std::nullopt;
 }
 
-/// True if the key holds `other`, false for `usual` or an absent key; anything else is reported.
-bool ReadChoice(MapReader* map, std::string_view key, const std::string& usual,
-                const std::string& other, std::string_view error_class, LoadState* state) {
+/// True if the key holds the second of its two choices, false for the first or an absent key;
+/// anything else is reported.
+bool ReadChoice(MapReader* map, std::string_view key, std::string_view error_class,
+                LoadState* state) {
+  const std::vector<std::string_view>& choices = map->Declared(key).choices;
+  const std::string usual(choices[0]);
+  const std::string other(choices[1]);
   const TreeNode* value = map->String(key);
   if (value == nullptr || value->kind == TreeNode::Kind::kUnresolved || value->text.empty() ||
       value->text == usual) {
     return false;
   }
   if (value->text != other) {
-    const std::array<std::string_view, 2> choices = {usual, other};
     state->diagnostics->Error(*value, map->PathOf(key), error_class,
                               usual + " or " + other + " is expected: " + value->text +
                                   DidYouMean(NearestName(value->text, choices)));
@@ -63,8 +60,8 @@ bool ReadChoice(MapReader* map, std::string_view key, const std::string& usual,
 void ReadCommonSettings(MapReader* map, NodeDraft* draft, LoadState* state) {
   Node& node = *draft->node;
   node.description = map->Text("desc");
-  node.manual = ReadChoice(map, "start_policy", "auto", "manual", "bad_start_policy", state);
-  node.rerun_fails = ReadChoice(map, "rerun_policy", "rerun", "fail", "bad_rerun_policy", state);
+  node.manual = ReadChoice(map, "start_policy", "bad_start_policy", state);
+  node.rerun_fails = ReadChoice(map, "rerun_policy", "bad_rerun_policy", state);
   const int64_t limit = map->Integer("max_batch_processing_time").value_or(0);
   node.max_batch_processing_ms = limit == 0 ? kUsualBatchProcessingMs : limit;
   map->String("handler_exe_type");
@@ -72,12 +69,13 @@ void ReadCommonSettings(MapReader* map, NodeDraft* draft, LoadState* state) {
 }
 
 /// Reports an absent part of a node.
-MapReader Required(MapReader* map, std::string_view key, std::string_view what, LoadState* state) {
+MapReader Required(MapReader* map, std::string_view key, MapKind kind, std::string_view what,
+                   LoadState* state) {
   if (map->Find(key) == nullptr) {
     state->diagnostics->Error(map->node(), map->PathOf(key), "bad_json",
                               "the node has no " + std::string(what));
   }
-  return map->Below(key);
+  return map->Below(key, kind);
 }
 
 void CheckDistinctPolicy(MapReader* map, LoadState* state) {
@@ -102,31 +100,32 @@ void LoadNode(MapReader* map, NodeDraft* draft, LoadState* state) {
   if (*type == NodeType::kDistinctTable) {
     CheckDistinctPolicy(map, state);
   }
-  MapReader reader = Required(map, "r", "reader (r)", state);
-  if (*type == NodeType::kFileTable) {
+  const NodeParts& parts = PartsOf(*type);
+  MapReader reader = Required(map, "r", parts.reader, "reader (r)", state);
+  if (parts.reader == MapKind::kFileReader) {
     LoadFileReader(&reader, draft, state);
   } else {
     LoadTableReader(&reader, draft, state);
   }
   const std::string not_used =
       "nodes of type " + std::string(NodeTypeName(*type)) + " do not use this key";
-  if (*type == NodeType::kTableLookupTable) {
-    MapReader lookup = Required(map, "l", "lookup (l)", state);
+  if (parts.has_lookup) {
+    MapReader lookup = Required(map, "l", MapKind::kLookup, "lookup (l)", state);
     LoadLookup(&lookup, draft, state);
   } else {
-    MapReader lookup = map->Below("l");
+    MapReader lookup = map->Below("l", MapKind::kLookup);
     LoadLookup(&lookup, draft, state);
     map->IgnoreKey("l", not_used);
   }
-  if (*type == NodeType::kCustomTable) {
+  if (parts.has_processor) {
     LoadProcessor(map, draft, state);
   } else {
     map->String("custom_proc_type");
     map->IgnoreKey("custom_proc_type", not_used);
     map->IgnoreKey("p", not_used);
   }
-  MapReader writer = Required(map, "w", "writer (w)", state);
-  if (*type == NodeType::kTableFile) {
+  MapReader writer = Required(map, "w", parts.writer, "writer (w)", state);
+  if (parts.writer == MapKind::kFileWriter) {
     LoadFileWriter(&writer, draft, state);
   } else {
     LoadTableWriter(&writer, draft, state);
@@ -157,7 +156,7 @@ void LoadNodes(const TreeNode* nodes, LoadState* state) {
           draft.node->place, draft.spot.path, "unusable_name",
           "a node of this name cannot be named as a start node: " + entry.key);
     }
-    MapReader map = state->Reader(draft.spot);
+    MapReader map = state->Reader(draft.spot, MapKind::kNode);
     if (map.exists()) {
       LoadNode(&map, &draft, state);
     }

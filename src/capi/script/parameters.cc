@@ -7,6 +7,7 @@
 #include <set>
 
 #include "capi/base/near_name.h"
+#include "capi/data/datetime.h"
 #include "capi/script/diagnostics_internal.h"
 
 namespace capi::script {
@@ -18,8 +19,9 @@ bool IsNameCharacter(char c) {
 }
 
 std::optional<ParameterType> ParseParameterType(std::string_view name) {
-  for (const ParameterType type : {ParameterType::kString, ParameterType::kNumber,
-                                   ParameterType::kBool, ParameterType::kStringList}) {
+  for (const ParameterType type :
+       {ParameterType::kString, ParameterType::kNumber, ParameterType::kBool,
+        ParameterType::kStringList, ParameterType::kDate}) {
     if (ParameterTypeName(type) == name) {
       return type;
     }
@@ -70,6 +72,39 @@ std::string ListReplacement(const std::vector<std::string>& items) {
   return text + "]";
 }
 
+/// "2026-10-31" or "2026-10" of the calendar; what YAML makes of an unquoted day is taken for the
+/// day. nullopt: no date.
+std::optional<std::string> DateReplacement(std::string_view text) {
+  constexpr std::string_view kMidnight = "T00:00:00Z";
+  if (text.ends_with(kMidnight)) {
+    text.remove_suffix(kMidnight.size());
+  }
+  const bool has_day = text.size() == 10;
+  if (!has_day && text.size() != 7) {
+    return std::nullopt;
+  }
+  for (size_t i = 0; i < text.size(); ++i) {
+    const bool dash = i == 4 || i == 7;
+    if (dash ? text[i] != '-' : text[i] < '0' || text[i] > '9') {
+      return std::nullopt;
+    }
+  }
+  const auto number = [text](size_t begin, size_t size) {
+    int64_t value = 0;
+    std::from_chars(text.data() + begin, text.data() + begin + size, value);
+    return value;
+  };
+  const int64_t month = number(5, 2);
+  const int64_t day = has_day ? number(8, 2) : 1;
+  int64_t real_year = 0;
+  int real_month = 0;
+  int real_day = 0;
+  data::CivilFromDays(data::DaysFromCivil(number(0, 4), month, day), &real_year, &real_month,
+                      &real_day);
+  // A day that does not exist comes back as another one.
+  return real_month == month && real_day == day ? std::optional(std::string(text)) : std::nullopt;
+}
+
 /// Items of a --set list: separated by commas.
 std::vector<std::string> SplitItems(std::string_view text) {
   std::vector<std::string> items;
@@ -92,6 +127,8 @@ std::optional<std::string> OverrideReplacement(const std::string& text, Paramete
       return text == "true" || text == "false" ? std::optional(text) : std::nullopt;
     case ParameterType::kStringList:
       return ListReplacement(SplitItems(text));
+    case ParameterType::kDate:
+      return DateReplacement(text);
   }
   return std::nullopt;
 }
@@ -156,6 +193,8 @@ std::string_view ParameterTypeName(ParameterType type) {
       return "bool";
     case ParameterType::kStringList:
       return "stringlist";
+    case ParameterType::kDate:
+      return "date";
   }
   return "string";
 }
@@ -275,7 +314,7 @@ class Parameters::Replacer {
     if (!replacement.has_value()) {
       return Keep(placeholder);
     }
-    if (placeholder.type == ParameterType::kString) {
+    if (placeholder.type == ParameterType::kString || placeholder.type == ParameterType::kDate) {
       Put(placeholder, *replacement, placeholder.end);
       return placeholder.end;
     }
@@ -311,6 +350,18 @@ class Parameters::Replacer {
     const auto found = parameters_.values_.find(placeholder.name);
     if (found != parameters_.values_.end() && found->second.type == placeholder.type) {
       return found->second.replacement;
+    }
+    const bool date_text = found != parameters_.values_.end() &&
+                           placeholder.type == ParameterType::kDate &&
+                           found->second.type == ParameterType::kString;
+    if (date_text) {
+      std::optional<std::string> date = DateReplacement(found->second.replacement);
+      if (!date.has_value()) {
+        Report(placeholder, "bad_parameter_value",
+               "the parameter is no date such as 2026-10-31 or 2026-10: " + placeholder.name +
+                   " is " + found->second.replacement);
+      }
+      return date;
     }
     // These are replaced when a file is written.
     const bool at_execution = placeholder.name == "batch_idx" || placeholder.name == "run_id";
@@ -387,6 +438,9 @@ void Parameters::ReadFile(const TreeNode& root, Diagnostics* diagnostics) {
     return;
   }
   for (const TreeEntry& entry : NamedEntries(root)) {
+    if (entry.key == "$schema") {
+      continue;  // For editors; no placeholder can have this name.
+    }
     std::string problem;
     std::optional<ParameterValue> value = ReadValue(*entry.value, &problem);
     if (value.has_value()) {

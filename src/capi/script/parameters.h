@@ -16,8 +16,14 @@
 
 namespace capi::script {
 
-enum class ParameterType : uint8_t { kString, kNumber, kBool, kStringList };
-/// "string", "number", "bool", "stringlist".
+enum class ParameterType : uint8_t {
+  kString,
+  kNumber,
+  kBool,
+  kStringList,
+  kDate,  ///< of placeholders only (ours): a string that must be a day or month, 2026-10[-31]
+};
+/// "string", "number", "bool", "stringlist", "date".
 std::string_view ParameterTypeName(ParameterType type);
 
 struct ParameterValue {

@@ -119,7 +119,6 @@ ExpressionPtr CompileRule(const Spot& spot, LoadState* state) {
 }
 
 RuleCommand ReadCommand(MapReader* map, LoadState* state) {
-  static const std::vector<std::string> kCommands = {"go", "wait", "nogo"};
   const TreeNode* value = map->String("cmd");
   const bool skip =
       value != nullptr ? value->kind == TreeNode::Kind::kUnresolved : map->Find("cmd") != nullptr;
@@ -134,11 +133,12 @@ RuleCommand ReadCommand(MapReader* map, LoadState* state) {
     return RuleCommand::kNoGo;
   }
   if (text != "wait") {
-    state->diagnostics->Error(map->NodeOr(value), map->PathOf("cmd"), "bad_rule",
-                              text.empty() ? "the command of the rule is missing: go, wait or nogo "
-                                             "is expected"
-                                           : "go, wait or nogo is expected: " + text +
-                                                 DidYouMean(NearestName(text, kCommands)));
+    state->diagnostics->Error(
+        map->NodeOr(value), map->PathOf("cmd"), "bad_rule",
+        text.empty() ? "the command of the rule is missing: go, wait or nogo "
+                       "is expected"
+                     : "go, wait or nogo is expected: " + text +
+                           DidYouMean(NearestName(text, map->Declared("cmd").choices)));
   }
   return RuleCommand::kWait;
 }
@@ -153,7 +153,7 @@ void ReadRules(MapReader* map, DependencyPolicy* policy, LoadState* state) {
                                 "a rule must be a map, not " + std::string(KindName(item.kind)));
       continue;
     }
-    MapReader rule(&item, path, state->diagnostics, state->tree);
+    MapReader rule(&item, path, MapKind::kRule, state->diagnostics, state->tree);
     DependencyRule result;
     result.command = ReadCommand(&rule, state);
     result.expression = CompileRule(StringSpot(&rule, "expression"), state);
@@ -197,7 +197,7 @@ void LoadPolicies(const Spot& policies, const TreeNode& root, LoadState* state) 
         judged = false;
         continue;
       }
-      MapReader map = state->Reader(spot);
+      MapReader map = state->Reader(spot, MapKind::kPolicy);
       if (!map.exists()) {
         judged = false;
         continue;

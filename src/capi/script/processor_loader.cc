@@ -122,7 +122,7 @@ void LoadTagProcessor(MapReader* map, NodeDraft* draft, LoadState* state) {
 
 void ReadCalculatedField(const TreeEntry& entry, const SourcePlace& key_place,
                          const std::string& path, NodeDraft* draft, LoadState* state) {
-  MapReader map(entry.value, path, state->diagnostics, state->tree);
+  MapReader map(entry.value, path, MapKind::kCalculatedField, state->diagnostics, state->tree);
   if (!IsIdentifier(entry.key)) {
     state->diagnostics->ErrorAt(
         key_place, path, "bad_processor",
@@ -199,7 +199,7 @@ void CompileCriteria(NodeDraft* draft, LoadState* state) {
 }  // namespace
 
 void LoadProcessor(MapReader* map, NodeDraft* draft, LoadState* state) {
-  static const std::vector<std::string> kTypes = {"py_calc", "tag_and_denormalize"};
+  const std::vector<std::string_view>& types = map->Declared("custom_proc_type").choices;
   const TreeNode* type = map->String("custom_proc_type");
   const bool reported = type == nullptr && map->Find("custom_proc_type") != nullptr;
   if (reported || (type != nullptr && type->kind == TreeNode::Kind::kUnresolved)) {
@@ -207,29 +207,30 @@ void LoadProcessor(MapReader* map, NodeDraft* draft, LoadState* state) {
     return;
   }
   const std::string name = type == nullptr ? std::string() : type->text;
-  if (name != kTypes[0] && name != kTypes[1]) {
+  if (name != types[0] && name != types[1]) {
     map->Find("p");
     state->diagnostics->Error(map->NodeOr(type), map->PathOf("custom_proc_type"),
                               "unknown_processor",
                               name.empty() ? "the processor type is missing: py_calc or "
                                              "tag_and_denormalize is expected"
                                            : "py_calc or tag_and_denormalize is expected: " + name +
-                                                 DidYouMean(NearestName(name, kTypes)));
+                                                 DidYouMean(NearestName(name, types)));
     return;
   }
   Processor& processor = draft->node->processor.emplace();
-  processor.type = name == kTypes[0] ? ProcessorType::kPyCalc : ProcessorType::kTagAndDenormalize;
+  processor.type = name == types[0] ? ProcessorType::kPyCalc : ProcessorType::kTagAndDenormalize;
   if (map->Find("p") == nullptr) {
     state->diagnostics->Error(map->node(), map->PathOf("p"), "bad_processor",
                               "the node has no settings of its processor (p)");
     return;
   }
-  MapReader settings = map->Below("p");
+  const bool is_py = processor.type == ProcessorType::kPyCalc;
+  MapReader settings = map->Below("p", is_py ? MapKind::kPyProcessor : MapKind::kTagProcessor);
   draft->processor = Spot{map->Find("p"), settings.path()};
   if (!settings.exists()) {
     return;
   }
-  if (processor.type == ProcessorType::kPyCalc) {
+  if (is_py) {
     LoadPyProcessor(&settings, draft, state);
   } else {
     LoadTagProcessor(&settings, draft, state);

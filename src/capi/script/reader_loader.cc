@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -9,8 +10,6 @@ namespace capi::script {
 
 namespace {
 
-constexpr int64_t kMostBatches = 1000000;
-constexpr int64_t kMostRowsetRows = 100000;
 constexpr int64_t kUsualRowsetRows = 1000;
 
 /// Settings of one column before it is known what kind of file they stand for.
@@ -64,7 +63,7 @@ ColumnDraft ReadColumn(const TreeEntry& entry, const std::string& path, NodeDraf
   FileReaderColumn& column = result.column;
   result.spot = Spot{entry.value, path};
   column.field.name = entry.key;
-  MapReader map = state->Reader(result.spot);
+  MapReader map = state->Reader(result.spot, MapKind::kReaderColumn);
   if (entry.value->kind == TreeNode::Kind::kNull) {
     return result;
   }
@@ -199,6 +198,51 @@ void ParseDefault(ColumnDraft* draft, FileFormat format, LoadState* state) {
   column.default_value = *std::move(value);
 }
 
+/// errors: {max_rows, reject_file}
+void ReadRowErrors(MapReader* map, FileReader* reader, LoadState* state) {
+  constexpr std::string_view kBatchPlaceholder = "{batch_idx|string}";
+  if (map->Find("errors") == nullptr) {
+    return;
+  }
+  MapReader errors = map->Below("errors");
+  if (!errors.exists()) {
+    return;
+  }
+  RowErrors& result = reader->errors.emplace();
+  const std::optional<int64_t> max_rows = errors.Integer("max_rows");
+  if (max_rows.has_value() && *max_rows < errors.Declared("max_rows").least) {
+    state->diagnostics->Error(*errors.Find("max_rows"), errors.PathOf("max_rows"), "out_of_range",
+                              "max_rows must not be negative: " + std::to_string(*max_rows));
+  }
+  result.max_rows = max_rows.value_or(-1);
+  const TreeNode* file = errors.String("reject_file");
+  errors.WarnUnknown();
+  if (file == nullptr && errors.Find("reject_file") != nullptr) {
+    return;  // Reported: no string.
+  }
+  const std::string path = errors.PathOf("reject_file");
+  result.reject_file = file == nullptr ? std::string() : file->text;
+  if (IsBlank(result.reject_file)) {
+    state->diagnostics->Error(errors.NodeOr(file), path, "bad_url_template",
+                              "the address of the file for bad rows is missing");
+    return;
+  }
+  const bool several = reader->urls.size() > 1;
+  if (several && result.reject_file.find(kBatchPlaceholder) == std::string::npos) {
+    state->diagnostics->Error(
+        *file, path, "bad_url_template",
+        "each input file has a file for bad rows of its own, so the address must contain "
+        "{batch_idx}: " +
+            result.reject_file);
+  }
+  if (std::find(reader->urls.begin(), reader->urls.end(), result.reject_file) !=
+      reader->urls.end()) {
+    state->diagnostics->Error(
+        *file, path, "bad_url_template",
+        "the file for bad rows would replace an input file: " + result.reject_file);
+  }
+}
+
 }  // namespace
 
 void LoadFileReader(MapReader* map, NodeDraft* draft, LoadState* state) {
@@ -213,6 +257,7 @@ void LoadFileReader(MapReader* map, NodeDraft* draft, LoadState* state) {
   ReadSeparator(&csv, &reader, state);
   csv.WarnUnknown();
   const TreeNode* columns_map = map->Map("columns");
+  ReadRowErrors(map, &reader, state);
   map->WarnUnknown();
 
   std::vector<ColumnDraft> columns;
@@ -244,6 +289,10 @@ void LoadFileReader(MapReader* map, NodeDraft* draft, LoadState* state) {
                                     std::to_string(reader.header_line));
     }
   }
+  if (format == FileFormat::kParquet && reader.errors.has_value()) {
+    map->IgnoreKey("errors", "these are Parquet files, the key has no effect");
+    reader.errors.reset();
+  }
   for (ColumnDraft& column : columns) {
     if (column.has_type && format.has_value()) {
       if (format == FileFormat::kCsv) {
@@ -271,17 +320,19 @@ void LoadTableReader(MapReader* map, NodeDraft* draft, LoadState* state) {
   reader.table = table == nullptr ? std::string() : table->text;
   const int64_t num_batches = map->Integer("expected_batches_total").value_or(0);
   reader.num_batches = num_batches == 0 ? 1 : num_batches;
-  if (reader.num_batches < 1 || reader.num_batches > kMostBatches) {
+  const int64_t most_batches = map->Declared("expected_batches_total").most;
+  if (reader.num_batches < 1 || reader.num_batches > most_batches) {
     state->diagnostics->Error(*map->Find("expected_batches_total"),
                               map->PathOf("expected_batches_total"), "out_of_range",
-                              "the number of batches must be 1 to " + std::to_string(kMostBatches) +
+                              "the number of batches must be 1 to " + std::to_string(most_batches) +
                                   ": " + std::to_string(num_batches));
   }
   const int64_t rowset_size = map->Integer("rowset_size").value_or(0);
   reader.rowset_size = rowset_size == 0 ? kUsualRowsetRows : rowset_size;
-  if (rowset_size < 0 || rowset_size > kMostRowsetRows) {
+  const int64_t most_rows = map->Declared("rowset_size").most;
+  if (rowset_size < 0 || rowset_size > most_rows) {
     state->diagnostics->Error(*map->Find("rowset_size"), map->PathOf("rowset_size"), "out_of_range",
-                              "rowset_size must be 0 to " + std::to_string(kMostRowsetRows) + ": " +
+                              "rowset_size must be 0 to " + std::to_string(most_rows) + ": " +
                                   std::to_string(rowset_size));
   }
   map->WarnUnknown();

@@ -37,7 +37,7 @@ void ReadTableName(MapReader* map, NodeDraft* draft, LoadState* state) {
 
 void ReadField(const TreeEntry& entry, const std::string& path, NodeDraft* draft,
                LoadState* state) {
-  MapReader map(entry.value, path, state->diagnostics, state->tree);
+  MapReader map(entry.value, path, MapKind::kTableField, state->diagnostics, state->tree);
   TargetField field;
   field.field.name = entry.key;
   const std::optional<data::FieldType> type = ReadFieldType(&map, "type", *state);
@@ -123,12 +123,11 @@ void ReadIndexes(MapReader* map, NodeDraft* draft, LoadState* state) {
   if (indexes == nullptr) {
     return;
   }
-  MapReader reader(indexes, map->PathOf("indexes"), state->diagnostics, state->tree);
   for (const TreeEntry& entry : NamedEntries(*indexes)) {
     IndexDraft index;
     index.definition.name = entry.key;
     index.key_place = indexes->source->PlaceOf(entry.key_begin);
-    index.spot.path = reader.PathOf(entry.key);
+    index.spot.path = map->PathOf("indexes") + "." + entry.key;
     if (const auto problem = CheckIndexName(entry.key)) {
       state->diagnostics->ErrorAt(index.key_place, index.spot.path, problem->error_class,
                                   problem->message);

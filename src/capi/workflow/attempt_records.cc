@@ -10,9 +10,10 @@ namespace capi::workflow {
 namespace {
 
 using CountMember = std::pair<const char*, int64_t node::RowCounts::*>;
-constexpr std::array<CountMember, 8> kCountMembers = {{
+constexpr std::array<CountMember, 9> kCountMembers = {{
     {"in", &node::RowCounts::in},
     {"filtered", &node::RowCounts::filtered},
+    {"rejected", &node::RowCounts::rejected},
     {"unmatched_left", &node::RowCounts::unmatched_left},
     {"duplicates", &node::RowCounts::duplicates},
     {"untagged", &node::RowCounts::untagged},
