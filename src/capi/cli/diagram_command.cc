@@ -18,7 +18,8 @@ struct DiagramArguments {
 };
 
 int PrintDiagram(const DiagramArguments& arguments) {
-  const script::LoadResult result = service::LoadScript(arguments.options, Env::Default());
+  const script::LoadResult result =
+      service::LoadScript(arguments.options, Env::Default(), files::FilesOptionsFromEnvironment());
   PrintDiagnostics({}, result.errors);
   if (!result.errors.empty()) return kExitUsage;
   if (arguments.format == "dot") {

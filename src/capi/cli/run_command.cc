@@ -92,6 +92,7 @@ int ExitCodeOf(const Status& status) {
 int Run(const RunArguments& arguments) {
   SignalWatcher signals;  // before the engine makes threads, so that they inherit the mask
   service::EngineOptions engine_options;
+  engine_options.files = files::FilesOptionsFromEnvironment();
   engine_options.data_directory = arguments.data_directory;
   engine_options.threads = arguments.threads;
   Result<service::RunOptions> options = OptionsOf(arguments);

@@ -104,6 +104,14 @@ std::string SummaryJson(const service::RunSummary& summary) {
     }
     json["nodes"].push_back(std::move(entry));
   }
+  json["inputs"] = nlohmann::ordered_json::array();
+  for (const service::FileRead& file : summary.inputs) {
+    nlohmann::ordered_json entry = {{"node", file.node}};
+    const auto record =
+        nlohmann::ordered_json::parse(file.record, nullptr, /*allow_exceptions=*/false);
+    if (record.is_object()) entry.update(record);
+    json["inputs"].push_back(std::move(entry));
+  }
   json["files"] = nlohmann::ordered_json::array();
   for (const service::FileWritten& file : summary.files) {
     json["files"].push_back(

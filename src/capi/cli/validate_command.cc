@@ -32,7 +32,8 @@ int Validate(const ValidateArguments& arguments) {
     }
     options.overrides.push_back(*std::move(assignment));
   }
-  const script::LoadResult result = service::LoadScript(options, Env::Default());
+  const script::LoadResult result =
+      service::LoadScript(options, Env::Default(), files::FilesOptionsFromEnvironment());
   PrintDiagnostics(result.warnings, result.errors);
   if (!result.errors.empty()) {
     std::fprintf(stderr, "%zu error%s\n", result.errors.size(),

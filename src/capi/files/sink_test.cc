@@ -131,7 +131,7 @@ TEST_F(SinkTest, OtherSchemes) {
     EXPECT_EQ(ClassOf(PlanSink(env_.get(), url).status()), "unsupported_scheme");
   }
   EXPECT_EQ(PlanSink(env_.get(), "s3://b/x").status().message(),
-            "writing s3 addresses is not built in yet: s3://b/x");
+            "writing s3 addresses is not possible here: s3://b/x");
   EXPECT_EQ(ClassOf(PlanSink(env_.get(), "").status()), "bad_address");
 }
 

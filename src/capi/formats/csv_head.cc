@@ -90,7 +90,7 @@ class HeadReader {
       if (index_ == 0) {
         head_.num_cells = static_cast<int64_t>(record_.cells.size());
       } else if (static_cast<int64_t>(record_.cells.size()) != head_.num_cells) {
-        return RaggedError(options_, text_, record_, head_.num_cells);
+        return RaggedError(options_, TextLines(text_.data()), record_, head_.num_cells);
       }
     }
     return true;
@@ -199,21 +199,24 @@ std::string QuoteForMessage(std::string_view cell) {
   return shown + "\"... (" + std::to_string(cell.size()) + " bytes)";
 }
 
-Status ErrorAt(const CsvReadOptions& options, std::string_view text, int64_t offset,
+Status ErrorAt(const CsvReadOptions& options, const TextLines& lines, int64_t offset,
                std::string_view error_class, const std::string& message) {
-  const std::string_view before = text.substr(0, static_cast<size_t>(offset));
-  const size_t line_break = before.rfind('\n');
+  const TextLines::Place place = lines.PlaceOf(offset);
   ErrorInfo info;
   info.kind = ErrorKind::kUser;
   info.error_class = std::string(error_class);
   info.place.file = options.file_name;
-  info.place.line = CountNewlines(before) + 1;
-  info.place.column = static_cast<int64_t>(
-      line_break == std::string_view::npos ? before.size() + 1 : before.size() - line_break);
+  info.place.line = place.line;
+  info.place.column = place.column;
   return MakeError(std::move(info), message);
 }
 
-Status RaggedError(const CsvReadOptions& options, std::string_view text, const RawRecord& record,
+Status ErrorAt(const CsvReadOptions& options, std::string_view text, int64_t offset,
+               std::string_view error_class, const std::string& message) {
+  return ErrorAt(options, TextLines(text.data()), offset, error_class, message);
+}
+
+Status RaggedError(const CsvReadOptions& options, const TextLines& lines, const RawRecord& record,
                    int64_t num_cells) {
   std::string message = "a record has another number of cells: expected " +
                         CountText(num_cells, "cell") + " as in the first record, found " +
@@ -223,7 +226,7 @@ Status RaggedError(const CsvReadOptions& options, std::string_view text, const R
       message += "; a quote in the record is never closed";
     }
   }
-  return ErrorAt(options, text, record.begin, "csv_ragged_record", message);
+  return ErrorAt(options, lines, record.begin, "csv_ragged_record", message);
 }
 
 Result<CsvHead> ReadHead(std::string_view text, const CsvReadOptions& options) {

@@ -1,5 +1,6 @@
 // file_table: one batch per input file, parallel inside the file (spec/script.md 5, engine.md 8.1).
 
+#include <algorithm>
 #include <utility>
 
 #include "arrow/record_batch.h"
@@ -46,28 +47,29 @@ class FileTableRunner : public NodeRunner {
   Result<BatchResult> RunBatch(const exec::Context& context, const BatchTask& task) override {
     const auto index = static_cast<size_t>(task.batch_index);
     const std::string& url = setup_.node->file_reader->urls[index];
-    CAPI_ASSIGN_OR_RETURN(auto file, files::OpenInput(setup_.env, url, &setup_.inputs[index]));
-    file->AdviseSequential(true);
+    CAPI_ASSIGN_OR_RETURN(auto input, setup_.files->OpenText(url, setup_.inputs[index]));
     int64_t all_bytes = 0;
-    for (const files::Fingerprint& input : setup_.inputs) all_bytes += input.size;
+    for (const files::Fingerprint& file : setup_.inputs)
+      all_bytes += std::max<int64_t>(0, file.size);
     SetWork(context, all_bytes);
     CAPI_ASSIGN_OR_RETURN(auto output,
                           TableOutput::Open(context, setup_, schema_, task.batch_index, {}));
     formats::CsvReadOptions options = options_;
-    options.file_name = url;
+    options.file_name = files::Redacted(url);
     formats::CsvReadStatistics statistics;
     CAPI_RETURN_NOT_OK(formats::ReadCsv(
-        context, file->bytes(), options,
+        context, input.get(), options,
         [&](formats::CsvBatch batch) -> Result<std::shared_ptr<void>> {
-          CAPI_ASSIGN_OR_RETURN(EncodedBlock block, Transform(*output, url, batch));
+          CAPI_ASSIGN_OR_RETURN(EncodedBlock block, Transform(*output, options.file_name, batch));
           return std::shared_ptr<void>(std::make_shared<EncodedBlock>(std::move(block)));
         },
         [&](std::shared_ptr<void> block) {
           return output->Append(std::move(*static_cast<EncodedBlock*>(block.get())));
         },
         &statistics));
-    CAPI_RETURN_NOT_OK(files::OpenInput(setup_.env, url, &setup_.inputs[index]).status());
+    CAPI_ASSIGN_OR_RETURN(files::InputRecord record, input->Finish(context.cancel));
     CAPI_ASSIGN_OR_RETURN(BatchResult result, output->Finish());
+    result.input = std::move(record);
     result.counts.csv_warnings = statistics.unclosed_quotes + statistics.left_over_cells;
     return result;
   }

@@ -326,6 +326,7 @@ class NodeTest : public testing::Test {
     setup.environment.now = data::Instant::FromMillis(1600000000000);
     setup.tables = tables_store_.get();
     setup.env = Env::Default();
+    setup.files = files_.get();
     setup.strict = strict_;
     if (node->table_reader) setup.reader = tables_.at({kRunId, node->table_reader->table});
     if (node->lookup) {
@@ -334,7 +335,7 @@ class NodeTest : public testing::Test {
     }
     if (node->file_reader) {
       for (const std::string& url : node->file_reader->urls) {
-        setup.inputs.push_back(Must(files::FingerprintOf(Env::Default(), url)));
+        setup.inputs.push_back(Must(files_->FingerprintOf(url)));
       }
     }
     return setup;
@@ -347,6 +348,7 @@ class NodeTest : public testing::Test {
 
   static constexpr int64_t kRunId = 1;
   const TestDirectory directory_;
+  const std::unique_ptr<files::Files> files_ = Must(files::Files::Make(Env::Default(), {}));
   std::shared_ptr<const script::Script> script_;
   std::unique_ptr<store::TableStore> tables_store_;
   std::map<store::TableId, std::shared_ptr<const store::Table>> tables_;

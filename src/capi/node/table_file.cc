@@ -7,6 +7,7 @@
 #include "arrow/array/array_base.h"
 #include "capi/data/column.h"
 #include "capi/exec/ordered_pipeline.h"
+#include "capi/files/compression.h"
 #include "capi/formats/csv_writer.h"
 #include "capi/node/row_sorter.h"
 #include "capi/node/runners_internal.h"
@@ -60,9 +61,14 @@ class TableFileRunner : public NodeRunner {
   Result<BatchResult> RunBatch(const exec::Context& context, const BatchTask& task) override {
     const std::string url =
         OutputUrl(setup_.node->file_writer->url_template, setup_.run_id, task.batch_index);
-    CAPI_ASSIGN_OR_RETURN(files::SinkPlan plan, files::PlanSink(setup_.env, url));
-    if (task.before_create) CAPI_RETURN_NOT_OK(task.before_create(plan));
-    CAPI_ASSIGN_OR_RETURN(auto sink, files::Sink::Open(setup_.env, plan));
+    const files::RecordPlan record = [&task](const files::SinkPlan& plan) {
+      return task.before_create ? task.before_create(plan) : Status::OK();
+    };
+    files::SinkPlan plan;
+    CAPI_ASSIGN_OR_RETURN(auto sink, setup_.files->CreateSink(url, record, &plan));
+    if (const auto packing = files::CompressionOf(url); packing != files::Compression::kNone) {
+      CAPI_ASSIGN_OR_RETURN(sink, files::NewPackingSink(packing, std::move(sink)));
+    }
     std::string header;
     formatter_->AppendHeader(&header);
     CAPI_RETURN_NOT_OK(sink->Append(header));

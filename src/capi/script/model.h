@@ -207,6 +207,10 @@ struct Script {
   Result<std::vector<std::string>> AffectedNodes(const std::vector<std::string>& start_nodes) const;
 };
 
+/// A copy whose nodes read other files: addresses by name of the node.
+std::shared_ptr<const Script> WithUrls(const Script& script,
+                                       const std::map<std::string, std::vector<std::string>>& urls);
+
 /// Schema of the table a node writes.
 std::vector<data::Field> FieldsOf(const TableWriter& writer);
 

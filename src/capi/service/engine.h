@@ -10,6 +10,7 @@
 
 #include "capi/base/env.h"
 #include "capi/base/status.h"
+#include "capi/files/files_options.h"
 #include "capi/node/node.h"
 #include "capi/script/loader.h"
 #include "capi/state/records.h"
@@ -23,6 +24,7 @@ struct EngineOptions {
   int threads = 0;             ///< 0 = the processors this process may use
   int64_t memory_limit = 0;    ///< bytes; 0 = 70 % of the machine's memory
   Env* env = nullptr;          ///< null = Env::Default()
+  files::FilesOptions files;
   // For tests.
   std::string sqlite_vfs;
   workflow::RunnerFactory make_runner;  ///< null = node::NodeRunner::Make
@@ -43,6 +45,11 @@ struct FileWritten {
   int64_t size = 0;
 };
 
+struct FileRead {
+  std::string node;
+  std::string record;  ///< JSON object, see files::ToJson
+};
+
 struct RunSummary {
   std::string data_directory;
   std::string keyspace;
@@ -55,6 +62,7 @@ struct RunSummary {
   bool interrupted = false;
   Status error;
   std::vector<workflow::NodeSnapshot> nodes;  ///< script order
+  std::vector<FileRead> inputs;               ///< of all processes of the run, by node and batch
   std::vector<FileWritten> files;
   std::vector<Status> script_errors;
   std::vector<script::Warning> warnings;

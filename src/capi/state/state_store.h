@@ -58,6 +58,7 @@ struct AttemptEnd {
   NodeStatus status = NodeStatus::kSuccess;  ///< kSuccess, kFail or kStopReceived
   std::string manifest;
   std::string counts;
+  std::string input;  ///< see BatchRecord
   ErrorRecord error;
   /// Sealed output files of a success: recorded as publish pending. Other planned files of the
   /// attempt are forgotten (the caller has discarded them).

@@ -3,15 +3,15 @@
 #include <utility>
 #include <vector>
 
-#include "capi/files/sink.h"
+#include "capi/base/log.h"
 
 namespace capi::workflow {
 
 using state::FileRecord;
 using state::FileState;
 
-Result<ReconcileReport> Reconcile(Env* env, state::StateStore* state, store::TableStore* tables,
-                                  const std::string& spill_directory) {
+Result<ReconcileReport> Reconcile(Env* env, files::Files* files, state::StateStore* state,
+                                  store::TableStore* tables, const std::string& spill_directory) {
   ReconcileReport report;
   // What is published and removed here depends on commits that the dead process may not have
   // synced.
@@ -20,18 +20,26 @@ Result<ReconcileReport> Reconcile(Env* env, state::StateStore* state, store::Tab
   CAPI_ASSIGN_OR_RETURN(const std::vector<FileRecord> pending,
                         state->Files(std::nullopt, FileState::kPending));
   for (const FileRecord& file : pending) {
-    CAPI_RETURN_NOT_OK(files::Publish(env, {file.target, file.temp_path}, file.size));
+    CAPI_RETURN_NOT_OK(files->Publish({file.target, file.temp_path}, file.size));
   }
   CAPI_RETURN_NOT_OK(state->MarkPublished(pending, {}));
   report.files_published = static_cast<int64_t>(pending.size());
 
   CAPI_ASSIGN_OR_RETURN(const std::vector<FileRecord> planned,
                         state->Files(std::nullopt, FileState::kPlanned));
+  std::vector<FileRecord> discarded;
   for (const FileRecord& file : planned) {
-    CAPI_RETURN_NOT_OK(files::Discard(env, {file.target, file.temp_path}));
+    const Status status = files->Discard({file.target, file.temp_path});
+    if (!status.ok() && KindOf(status) == ErrorKind::kRetriable) {
+      // Nobody needs it to be gone: the next start tries again.
+      LogWarn("cannot remove a temporary file now: " + Describe(status));
+      continue;
+    }
+    CAPI_RETURN_NOT_OK(status);
+    discarded.push_back(file);
   }
-  CAPI_RETURN_NOT_OK(state->ForgetPlannedFiles(planned));
-  report.temp_files_discarded = static_cast<int64_t>(planned.size());
+  CAPI_RETURN_NOT_OK(state->ForgetPlannedFiles(discarded));
+  report.temp_files_discarded = static_cast<int64_t>(discarded.size());
 
   CAPI_ASSIGN_OR_RETURN(const std::vector<state::OwnerRecord> owners, state->Owners());
   for (const state::OwnerRecord& owner : owners) {

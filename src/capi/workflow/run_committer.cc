@@ -7,7 +7,6 @@
 
 #include "capi/base/fault_point.h"
 #include "capi/base/log.h"
-#include "capi/files/sink.h"
 #include "capi/workflow/attempt_records.h"
 #include "capi/workflow/run_executor_internal.h"
 
@@ -151,6 +150,7 @@ void RunExecutorImpl::Classify(std::vector<FinishedAttempt> finished, Group* gro
         file.rows = output.rows;
         end.end.files.push_back(std::move(file));
       }
+      if (attempt.result.input) end.end.input = files::ToJson(*attempt.result.input);
     } else {
       end.end.status = cancelled ? NodeStatus::kStopReceived : NodeStatus::kFail;
       end.end.error = ToErrorRecord(attempt.status);
@@ -183,7 +183,7 @@ Status RunExecutorImpl::MakeDurable(Group* group) {
 
 Status RunExecutorImpl::DiscardFiles(const std::vector<FileRecord>& files) {
   for (const FileRecord& file : files) {
-    const Status status = files::Discard(environment_.env, {file.target, file.temp_path});
+    const Status status = environment_.files->Discard({file.target, file.temp_path});
     // Stays recorded as planned, so the next start tries again.
     if (!status.ok()) LogWarn("cannot remove a temporary file: " + Describe(status));
   }
@@ -240,8 +240,7 @@ Status RunExecutorImpl::PublishFiles(const Group& group, const std::vector<bool>
     if (!end.end.files.empty()) CAPI_RETURN_NOT_OK(environment_.state->Sync());
     for (const FileRecord& file : end.end.files) {
       CAPI_FAULT_POINT("workflow.before_publish");
-      CAPI_RETURN_NOT_OK(
-          files::Publish(environment_.env, {file.target, file.temp_path}, file.size));
+      CAPI_RETURN_NOT_OK(environment_.files->Publish({file.target, file.temp_path}, file.size));
       CAPI_FAULT_POINT("workflow.after_publish");
       published.push_back(file);
       ++per_node[end.node];

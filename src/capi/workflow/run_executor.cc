@@ -267,6 +267,9 @@ Status RunExecutorImpl::ExecuteBatch(const ClaimedBatch& batch, const exec::Canc
     file.target = plan.target;
     file.temp_path = plan.temp_path;
     CAPI_RETURN_NOT_OK(environment_.state->PlanFile(file));
+    // A plan that got more precise replaces the former one.
+    std::erase_if(finished->files,
+                  [&file](const state::FileRecord& other) { return other.target == file.target; });
     finished->files.push_back(std::move(file));
     CAPI_FAULT_POINT("workflow.after_plan_file");
     return Status::OK();
@@ -323,6 +326,7 @@ Result<node::NodeRunner*> RunExecutorImpl::RunnerOf(NodeState* node) {
     setup.environment.now = data::Instant::FromMillis(run_.now_ms);
     setup.tables = environment_.tables;
     setup.env = environment_.env;
+    setup.files = environment_.files;
     setup.strict = environment_.strict;
     const state::Pins& pins = node->record.pins;
     if (node->node->table_reader) {

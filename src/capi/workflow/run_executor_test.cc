@@ -106,7 +106,8 @@ class RunExecutorTest : public testing::Test {
     tables_ = store::TableStore::Open(env_, directory_.Path("tables")).ValueOrDie();
     queue_ = queue::NewLocalQueue(env_);
     catalog_ = std::make_unique<TableCatalog>(state_.get(), tables_.get());
-    const auto report = Reconcile(env_, state_.get(), tables_.get(), directory_.Path("spill"));
+    const auto report =
+        Reconcile(env_, files_.get(), state_.get(), tables_.get(), directory_.Path("spill"));
     ASSERT_TRUE(report.ok()) << report.status().ToString();
     reconciled_ = *report;
     owner_ = static_cast<state::OwnerId>(env_->Random() >> 1) | 1;
@@ -148,6 +149,7 @@ class RunExecutorTest : public testing::Test {
     pool_ = exec::TaskPool::Make(threads).ValueOrDie();
     ExecutorEnvironment environment;
     environment.env = env_;
+    environment.files = files_.get();
     environment.pool = pool_.get();
     environment.memory = &memory_;
     environment.state = state_.get();
@@ -213,6 +215,7 @@ class RunExecutorTest : public testing::Test {
   TestDirectory directory_;
   std::string input_;
   Env* env_ = Env::Default();
+  const std::unique_ptr<files::Files> files_ = files::Files::Make(Env::Default(), {}).ValueOrDie();
   exec::MemoryBudget memory_{0};
   std::unique_ptr<exec::TaskPool> pool_;
   std::unique_ptr<state::StateStore> state_;
@@ -382,6 +385,7 @@ TEST_F(RunExecutorTest, CancellingBeforeTheStartExecutesNothing) {
   pool_ = exec::TaskPool::Make(1).ValueOrDie();
   ExecutorEnvironment environment;
   environment.env = env_;
+  environment.files = files_.get();
   environment.pool = pool_.get();
   environment.state = state_.get();
   environment.queue = queue_.get();

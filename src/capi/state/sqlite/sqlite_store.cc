@@ -237,9 +237,11 @@ Result<int64_t> SqliteStore::CreateRun(const RunRecord& run, const std::vector<N
       CAPI_RETURN_NOT_OK(
           connection
               ->Run("INSERT INTO nodes(run_id, node_index, name, type, table_name, depth, "
-                    "batches_total, rerun_fails, status) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0)",
+                    "batches_total, rerun_fails, urls, status) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, "
+                    "?8, ?9, 0)",
                     run_id, static_cast<int64_t>(i), node.name, node.type, node.table, node.depth,
-                    node.batches_total, node.rerun_fails)
+                    node.batches_total, node.rerun_fails,
+                    node.urls.empty() ? std::string() : ListToJson(node.urls))
               .status());
     }
     return AddEvent(connection, EventKind::kRun, {run_id, 0}, 0,

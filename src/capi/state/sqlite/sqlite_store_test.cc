@@ -264,6 +264,27 @@ TEST_F(SqliteStoreTest, PinsAreSetOnce) {
   EXPECT_EQ(record.pins.inputs, "fingerprint");
 }
 
+TEST_F(SqliteStoreTest, InputFilesStayWithTheirRunsAndBatches) {
+  RunRecord run;
+  run.affected_nodes = {"a", "b"};
+  NodeRecord with_patterns;
+  with_patterns.name = "a";
+  with_patterns.urls = {"in/1.csv", "in/\"2\".csv"};
+  NodeRecord without;
+  without.name = "b";
+  const NodeId node{store_->CreateRun(run, {with_patterns, without}).ValueOrDie(), 0};
+  const auto nodes = store_->Nodes(node.run_id).ValueOrDie();
+  EXPECT_EQ(nodes[0].urls, with_patterns.urls);
+  EXPECT_TRUE(nodes[1].urls.empty());
+  const auto claims = store_->ClaimBatches(node, 0, 2, kMe).ValueOrDie();
+  AttemptEnd end = Success(node, claims[0]);
+  end.input = R"({"url":"in/1.csv"})";
+  Commit({end, Success(node, claims[1])});
+  const auto batches = store_->Batches(node).ValueOrDie();
+  EXPECT_EQ(batches[0].input, end.input);
+  EXPECT_EQ(batches[1].input, "");
+}
+
 TEST_F(SqliteStoreTest, FilesGoFromPlannedToPublished) {
   const NodeId node{NewRun(), 0};
   const auto claims = store_->ClaimBatches(node, 0, 2, kMe).ValueOrDie();
