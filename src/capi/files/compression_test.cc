@@ -28,7 +28,8 @@ std::string Pack(Compression compression, const std::string& text, size_t piece 
   for (size_t at = 0; at < text.size(); at += piece) {
     EXPECT_TRUE(sink->Append(std::string_view(text).substr(at, piece)).ok());
   }
-  EXPECT_EQ(sink->Seal().ValueOrDie(), static_cast<int64_t>(packed.size()));
+  const int64_t size = sink->Seal().ValueOrDie();
+  EXPECT_EQ(size, static_cast<int64_t>(packed.size()));
   return packed;
 }
 

@@ -65,7 +65,9 @@ class LocalBackend final : public Backend {
 
   Result<std::vector<DirectoryEntry>> List(const std::string& directory) {
     std::vector<DirectoryEntry> entries;
-    const std::string path = directory.empty() ? "." : directory;
+    std::string path = directory.empty() ? "." : directory;
+    // With its slash a file would be an error instead of no directory.
+    while (path.size() > 1 && path.back() == '/') path.pop_back();
     const Result<FileInfo> info = env_->Stat(path);
     if (!info.ok() && InfoOf(info.status()).error_class != "file_not_found") return info.status();
     if (!info.ok() || !info->is_directory) return entries;
