@@ -33,6 +33,9 @@
 #include "capi/script/loader.h"
 #include "capi/script/text_fetcher.h"
 
+#define EXPECT_CONTAINS(text, part) \
+  EXPECT_NE((text).find(part), std::string::npos) << (text) << "\nhas no " << (part)
+
 namespace capi::node {
 
 using data::FieldType;
@@ -272,7 +275,8 @@ class NodeTest : public testing::Test {
                              "    is_default: true\n"
                              "    rules:\n"
                              "      - {cmd: go, expression: 'nrs.run_id > 0'}\n";
-    script::TextFetcher fetcher({{"s.yaml", text}});
+    files_["s.yaml"] = text;
+    script::TextFetcher fetcher(files_);
     script::LoadOptions options;
     options.script_url = "s.yaml";
     script::LoadResult loaded = script::LoadScript(options, &fetcher);
@@ -350,6 +354,8 @@ class NodeTest : public testing::Test {
   std::shared_ptr<const script::Script> script_;
   std::unique_ptr<store::TableStore> tables_store_;
   std::map<store::TableId, std::shared_ptr<const store::Table>> tables_;
+  /// What the loader can fetch besides the script.
+  std::map<std::string, std::string> files_;
   bool strict_ = false;
 
  protected:
