@@ -428,12 +428,21 @@ Status ReadParquet(const exec::Context& context, std::string_view file,
 }
 
 Result<ParquetInfo> InspectParquet(std::string_view file, const std::string& file_name) {
+  static constexpr data::FieldType kAllTypes[] = {
+      data::FieldType::kInt,  data::FieldType::kFloat,    data::FieldType::kString,
+      data::FieldType::kBool, data::FieldType::kDecimal2, data::FieldType::kDatetime};
   CAPI_ASSIGN_OR_RETURN(const std::unique_ptr<internal::ParquetFile> opened,
                         internal::ParquetFile::Open(file, file_name));
   ParquetInfo info;
   info.num_rows = opened->metadata().num_rows();
   for (const internal::FileColumn& column : opened->columns()) {
-    info.columns.push_back({column.name, column.natural_type(), column.type_text});
+    ParquetColumnInfo& found = info.columns.emplace_back();
+    found.name = column.name;
+    found.type = column.natural_type();
+    for (const data::FieldType type : kAllTypes) {
+      if (column.ReadableAs(type)) found.readable_as.push_back(type);
+    }
+    found.type_text = column.type_text;
   }
   return info;
 }

@@ -66,6 +66,8 @@ struct ParquetColumnInfo {
   /// What it is read as; nothing for nested and unsupported columns, and for columns without any
   /// value and type.
   std::optional<data::FieldType> type;
+  /// All types that it can be read as.
+  std::vector<data::FieldType> readable_as;
   /// In Parquet's words: "INT64 Decimal(precision=18, scale=2)".
   std::string type_text;
 };

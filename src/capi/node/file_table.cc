@@ -7,6 +7,7 @@
 #include "arrow/record_batch.h"
 #include "capi/formats/csv_reader.h"
 #include "capi/formats/parquet_reader.h"
+#include "capi/node/parquet_input.h"
 #include "capi/node/runners_internal.h"
 #include "capi/node/table_output.h"
 #include "capi/node/table_source.h"
@@ -50,11 +51,10 @@ class FileTableRunner : public NodeRunner {
       names = UsedColumns(targets, names);
       runner->SetParquetOptions(*node.file_reader, names);
     }
-    CAPI_ASSIGN_OR_RETURN(runner->programs_,
-                          FieldPrograms::Make(std::move(targets), node.table_writer->having,
-                                              "nodes." + node.name + ".w.having",
-                                              VariablesOf("r", names), setup.environment));
+    runner->targets_ = std::move(targets);
+    runner->input_names_ = std::move(names);
     runner->setup_ = std::move(setup);
+    CAPI_ASSIGN_OR_RETURN(runner->programs_, runner->MakePrograms(runner->targets_));
     return std::unique_ptr<NodeRunner>(std::move(runner));
   }
 
@@ -86,6 +86,13 @@ class FileTableRunner : public NodeRunner {
  private:
   using AppendBlock = std::function<Status(std::shared_ptr<void>)>;
 
+  Result<std::unique_ptr<FieldPrograms>> MakePrograms(const std::vector<Target>& targets) const {
+    const script::Node& node = *setup_.node;
+    return FieldPrograms::Make(targets, node.table_writer->having,
+                               "nodes." + node.name + ".w.having", VariablesOf("r", input_names_),
+                               setup_.environment);
+  }
+
   void SetCsvOptions(const script::FileReader& reader, bool strict) {
     for (const script::FileReaderColumn& column : reader.columns) {
       csv_options_.columns.push_back({column.field, column.header, column.index, column.format,
@@ -116,7 +123,7 @@ class FileTableRunner : public NodeRunner {
     CAPI_RETURN_NOT_OK(formats::ReadCsv(
         context, text, options,
         [&](const formats::CsvBatch& batch) {
-          return Transform(output, *batch.batch, [&](int64_t row) {
+          return Transform(*programs_, output, *batch.batch, [&](int64_t row) {
             return url + ":" + std::to_string(batch.LineOf(row));
           });
         },
@@ -130,22 +137,30 @@ class FileTableRunner : public NodeRunner {
                          const AppendBlock& append) {
     formats::ParquetReadOptions options = parquet_options_;
     options.file_name = url;
+    CAPI_ASSIGN_OR_RETURN(const formats::ParquetInfo info, formats::InspectParquet(bytes, url));
+    FieldPrograms* programs = programs_.get();
+    std::unique_ptr<FieldPrograms> own_programs;
+    std::vector<Target> targets = targets_;
+    if (AdoptFileTypes(info, *setup_.node->file_reader, &options, &targets)) {
+      CAPI_ASSIGN_OR_RETURN(own_programs, MakePrograms(targets));
+      programs = own_programs.get();
+    }
     formats::ParquetReadStatistics statistics;
     return formats::ReadParquet(
         context, bytes, options,
         [&](const formats::ParquetBatch& batch) {
-          return Transform(output, *batch.batch, [&](int64_t row) {
+          return Transform(*programs, output, *batch.batch, [&](int64_t row) {
             return url + ", row " + std::to_string(batch.first_row + row + 1);
           });
         },
         append, &statistics);
   }
 
-  Result<std::shared_ptr<void>> Transform(const TableOutput& output,
-                                          const arrow::RecordBatch& batch,
-                                          const DescribeRow& describe) {
+  static Result<std::shared_ptr<void>> Transform(FieldPrograms& programs, const TableOutput& output,
+                                                 const arrow::RecordBatch& batch,
+                                                 const DescribeRow& describe) {
     const int64_t n = batch.num_rows();
-    CAPI_ASSIGN_OR_RETURN(ComputedRows rows, programs_->Compute(batch.columns(), n, describe));
+    CAPI_ASSIGN_OR_RETURN(ComputedRows rows, programs.Compute(batch.columns(), n, describe));
     auto block = std::make_shared<EncodedBlock>();
     block->counts.in = n;
     block->counts.filtered = rows.filtered;
@@ -159,6 +174,8 @@ class FileTableRunner : public NodeRunner {
   store::TableSchema schema_;
   formats::CsvReadOptions csv_options_;
   formats::ParquetReadOptions parquet_options_;
+  std::vector<Target> targets_;
+  std::vector<std::string> input_names_;
   std::unique_ptr<FieldPrograms> programs_;
 };
 
