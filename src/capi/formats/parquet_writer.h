@@ -27,7 +27,7 @@ struct ParquetWriteOptions {
   /// A row group ends before the row that would exceed one of these. They depend on nothing but the
   /// rows, so the bytes of the file do too.
   int64_t row_group_rows = 122880;
-  int64_t row_group_bytes = int64_t{128} << 20;  ///< of values, before encoding
+  int64_t row_group_bytes = int64_t{64} << 20;  ///< of values, before encoding
 };
 
 using ParquetColumns = std::vector<std::shared_ptr<arrow::Array>>;
