@@ -31,6 +31,12 @@ set_target_properties(capi_arrow PROPERTIES
   INTERFACE_SYSTEM_INCLUDE_DIRECTORIES "${CAPI_ARROW_INCLUDE}")
 add_library(Capi::Arrow ALIAS capi_arrow)
 
+add_library(capi_parquet SHARED IMPORTED GLOBAL)
+set_target_properties(capi_parquet PROPERTIES
+  IMPORTED_LOCATION "${CAPI_ARROW_LIBDIR}/libparquet.so.${CAPI_ARROW_SO}"
+  INTERFACE_LINK_LIBRARIES capi_arrow)
+add_library(Capi::Parquet ALIAS capi_parquet)
+
 # Static libraries whose symbols the wheel exports too must not be exported from our binaries.
 function(capi_static_library name archive)
   add_library(${name} INTERFACE)
