@@ -230,19 +230,5 @@ TEST_F(FileTableTest, AFileThatDisappeared) {
   EXPECT_EQ(InfoOf(status).error_class, "file_not_found") << Describe(status);
 }
 
-TEST_F(FileTableTest, ParquetIsRefusedWithTheNodeName) {
-  AddNode("read",
-          "type: file_table\nr:\n  urls: [a.parquet]\n  columns:\n"
-          "    id: {parquet: {col_name: id}, col_type: int}\n"
-          "w:\n  name: t\n  fields:\n    id: {expression: r.id, type: int}\n");
-  Load();
-  NodeSetup setup;
-  setup.script = script_;
-  setup.node = script_->FindNode("read");
-  const Status status = NodeRunner::Make(std::move(setup)).status();
-  EXPECT_EQ(InfoOf(status).error_class, "unsupported_format");
-  EXPECT_CONTAINS(status.message(), "read");
-}
-
 }  // namespace
 }  // namespace capi::node

@@ -170,13 +170,5 @@ TEST_F(TableFileTest, SortErrorsComeByRowThenByColumnOfTheScript) {
   }
 }
 
-TEST_F(TableFileTest, ParquetIsRefusedWithTheNodeName) {
-  LoadWriter(1, "", "- {name: k, type: int, expression: r.k, parquet: {column_name: k}}\n");
-  Fill("source", {});
-  const Status status = Run("write").status;
-  EXPECT_EQ(InfoOf(status).error_class, "unsupported_format");
-  EXPECT_CONTAINS(status.message(), "write");
-}
-
 }  // namespace
 }  // namespace capi::node
