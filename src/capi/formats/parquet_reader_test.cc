@@ -70,7 +70,8 @@ class ParquetReaderTest : public ::testing::Test {
 
 using Texts = std::vector<std::string>;
 
-parquet::ByteArray Bytes(const std::string& text) {
+/// Points into the text.
+parquet::ByteArray Bytes(std::string_view text) {
   return {static_cast<uint32_t>(text.size()), reinterpret_cast<const uint8_t*>(text.data())};
 }
 
