@@ -103,6 +103,7 @@ def main():
     if build("release", [], totals, ["-DCAPI_BUILD_TESTS=ON"]):
         unit_tests("release", totals)
         counted("integration", [python, "tests/integration_test.py", "--capi", "build/release/capi", *full], totals)
+        counted("python", [python, "tests/python_test.py", "--capi", "build/release/capi", *full], totals)
         if (ROOT / "tests" / "tutorial_test.py").exists():
             counted("tutorial", [python, "tests/tutorial_test.py", "build/release/capi"], totals)
     if build("asan-ubsan", [], totals):

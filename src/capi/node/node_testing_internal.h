@@ -272,7 +272,9 @@ class NodeTest : public testing::Test {
                              "    is_default: true\n"
                              "    rules:\n"
                              "      - {cmd: go, expression: 'nrs.run_id > 0'}\n";
-    script::TextFetcher fetcher({{"s.yaml", text}});
+    std::map<std::string, std::string> texts = texts_;
+    texts["s.yaml"] = text;
+    script::TextFetcher fetcher(std::move(texts));
     script::LoadOptions options;
     options.script_url = "s.yaml";
     script::LoadResult loaded = script::LoadScript(options, &fetcher);
@@ -325,6 +327,7 @@ class NodeTest : public testing::Test {
     setup.run_id = kRunId;
     setup.environment.now = data::Instant::FromMillis(1600000000000);
     setup.tables = tables_store_.get();
+    setup.formulas = formulas_.get();
     setup.env = Env::Default();
     setup.strict = strict_;
     if (node->table_reader) setup.reader = tables_.at({kRunId, node->table_reader->table});
@@ -350,6 +353,8 @@ class NodeTest : public testing::Test {
   std::shared_ptr<const script::Script> script_;
   std::unique_ptr<store::TableStore> tables_store_;
   std::map<store::TableId, std::shared_ptr<const store::Table>> tables_;
+  std::map<std::string, std::string> texts_;       // files that the script names
+  std::unique_ptr<python::FormulaPool> formulas_;  // for py_calc nodes; null: none
   bool strict_ = false;
 
  protected:
