@@ -188,13 +188,17 @@ def to_string(value):
     return value
 
 
+def packed(code, values):
+    return code, struct.pack(f"<{len(values)}{code}", *values)
+
+
 def pack_int(values):
     if set(map(type, values)) <= {int}:
         try:
-            return "q", array("q", values).tobytes()
-        except OverflowError:
+            return packed("q", values)
+        except struct.error:
             pass
-    return "q", array("q", converted(values, to_int)).tobytes()
+    return packed("q", converted(values, to_int))
 
 
 def finite_floats(values, kinds):
@@ -203,19 +207,19 @@ def finite_floats(values, kinds):
 
 def pack_float(values):
     if finite_floats(values, set(map(type, values))):
-        return "d", array("d", values).tobytes()
-    return "d", array("d", converted(values, to_float)).tobytes()
+        return packed("d", values)
+    return packed("d", converted(values, to_float))
 
 
 def pack_decimal(values):
     """Floats and 64-bit ints as they are, everything else as text, so that nothing is lost on the way."""
     kinds = set(map(type, values))
     if finite_floats(values, kinds):
-        return "d", array("d", values).tobytes()
+        return packed("d", values)
     if kinds <= {int}:
         try:
-            return "q", array("q", values).tobytes()
-        except OverflowError:
+            return packed("q", values)
+        except struct.error:
             pass
     return "t", "\0".join(converted(values, to_number_text)).encode()
 
@@ -260,6 +264,7 @@ class Program:
         self.columns = []
         self.results = []
         self.running = False  # between the first and the last row of a batch
+        self.row = 0  # where a formula raised
         self.loop = None
 
     def load(self, sources):
@@ -272,14 +277,20 @@ class Program:
         self.loop = self.compile_loop()
 
     def compile_loop(self):
-        """def loop(rows, append_0, ...): for v_0, v_1 in rows: c_0 = f(v_0, v_1); append_0(c_0) ..."""
-        appends = [f"__capi_append_{i}" for i in range(len(self.formulas))]
-        variables = [item["variable"] for item in self.inputs]
-        lines = [f"def __capi_loop({', '.join(['__capi_rows', *appends])}):",
-                 f"    for {', '.join(variables) if variables else '__capi_row'} in __capi_rows:"]
-        for formula, append in zip(self.formulas, appends):
-            lines += [f"        {formula['variable']} = (", formula["expression"], "        )",
-                      f"        {append}({formula['variable']})"]
+        """One formula: def loop(rows, extend): extend([f(v_0, v_1) for v_0, v_1 in rows]).
+
+        Several: def loop(rows, append_0, ...): for v_0, v_1 in rows: c_0 = f(v_0, v_1); append_0(c_0) ...
+        """
+        variables = ", ".join(item["variable"] for item in self.inputs) or "__capi_row"
+        if len(self.formulas) == 1:
+            lines = ["def __capi_loop(__capi_rows, __capi_extend):", "    __capi_extend([(", self.formulas[0]["expression"],
+                     f"    ) for {variables} in __capi_rows])"]
+        else:
+            appends = [f"__capi_append_{i}" for i in range(len(self.formulas))]
+            lines = [f"def __capi_loop({', '.join(['__capi_rows', *appends])}):", f"    for {variables} in __capi_rows:"]
+            for formula, append in zip(self.formulas, appends):
+                lines += [f"        {formula['variable']} = (", formula["expression"], "        )",
+                          f"        {append}({formula['variable']})"]
         found = {}
         code = compile("\n".join(lines), "<formulas>", "exec", dont_inherit=True)
         exec(code, self.module.__dict__, found)  # pylint: disable=exec-used
@@ -289,21 +300,21 @@ class Program:
         """Fills self.results. What a formula raises comes out."""
         self.columns = columns
         self.results = [[] for _ in self.formulas]
-        appends = [result.append for result in self.results]
-        if not columns:
-            source = itertools.repeat(None, rows)
-        elif len(columns) == 1:
-            source = iter(columns[0])
-        else:
-            source = zip(*columns)
+        collect = [self.results[0].extend] if len(self.results) == 1 else [result.append for result in self.results]
+        first = iter(columns[0]) if columns else itertools.repeat(None, rows)
+        source = zip(first, *columns[1:]) if len(columns) > 1 else first
         told = time.monotonic()
         self.running = True
-        for begin in range(0, rows, self.slice_rows):
-            self.loop(itertools.islice(source, self.slice_rows), *appends)
-            now = time.monotonic()
-            if now - told >= PROGRESS_SECONDS:
-                told = now
-                progress(min(begin + self.slice_rows, rows))
+        try:
+            for begin in range(0, rows, self.slice_rows):
+                self.loop(itertools.islice(source, self.slice_rows), *collect)
+                now = time.monotonic()
+                if now - told >= PROGRESS_SECONDS:
+                    told = now
+                    progress(min(begin + self.slice_rows, rows))
+        except BaseException:
+            self.row = max(0, rows - first.__length_hint__() - 1)
+            raise
         self.running = False
 
     def pack(self):
@@ -320,9 +331,7 @@ class Program:
 
     def failed_at(self):
         """Row and formula that were being calculated when a formula raised."""
-        counts = [len(result) for result in self.results]
-        row = counts[-1] if counts else 0
-        return row, next((i for i, count in enumerate(counts) if count == row), 0)
+        return self.row, next((i for i, result in enumerate(self.results) if len(result) <= self.row), 0)
 
     # ---- Reports
 

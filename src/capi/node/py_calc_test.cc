@@ -77,23 +77,21 @@ TEST_F(PyCalcTest, CalculatesFieldsOfAllTypes) {
           "f: {expression: p.f + r.id, type: int}\n");
   const RunOutcome outcome = Run("calc");
   ASSERT_TRUE(outcome.status.ok()) << Describe(outcome.status);
-  EXPECT_EQ(outcome.rows,
-            (std::vector<Texts>{
-                {"n0:0.5", "0.17", "0.05555555555555555", "1970-01-02T00:00:00Z", "true", "0"},
-                {"n1:1", "0.33", "0.1111111111111111", "1970-01-03T00:00:00Z", "false", "2"},
-                {"n2:2.5", "0.83", "0.2777777777777778", "1970-01-04T00:00:00Z", "true", "4"}}));
+  EXPECT_EQ(
+      outcome.rows,
+      (std::vector<Texts>{
+          {"n0:0.5", "0.17", "0.05555555555555555", "1970-01-02 00:00:00 +0000 UTC", "true", "0"},
+          {"n1:1", "0.33", "0.1111111111111111", "1970-01-03 00:00:00 +0000 UTC", "false", "2"},
+          {"n2:2.5", "0.83", "0.2777777777777778", "1970-01-04 00:00:00 +0000 UTC", "true", "4"}}));
   EXPECT_EQ(outcome.counts.in, 3);
   EXPECT_EQ(outcome.counts.out, 3);
 }
 
 TEST_F(PyCalcTest, ResultsDoNotDependOnThreadsOrBatches) {
-  const auto prepare = [&](int64_t batches) {
-    Prepare(5000, "def f(x, s): return s * (x % 3)\n",
-            "v: {expression: 'f(r.id, r.name)', type: string}\n",
-            "id: {expression: r.id, type: int}\nv: {expression: p.v, type: string}\n",
-            "having: len(w.v) < 5\nindexes:\n  idx_v: non_unique(v)\n", batches);
-  };
-  prepare(7);
+  Prepare(5000, "def f(x, s): return s * (x % 3)\n",
+          "v: {expression: 'f(r.id, r.name)', type: string}\n",
+          "id: {expression: r.id, type: int}\nv: {expression: p.v, type: string}\n",
+          "having: len(w.v) < 5\n", 7);
   const RunOutcome several = Run("calc", {.threads = 3});
   ASSERT_TRUE(several.status.ok()) << Describe(several.status);
   EXPECT_EQ(Run("calc", {.threads = 1}).rows, several.rows);
@@ -105,7 +103,7 @@ TEST_F(PyCalcTest, ResultsDoNotDependOnThreadsOrBatches) {
 
 TEST_F(PyCalcTest, UniqueIndexIsChecked) {
   Prepare(10, "def f(x): return x // 2\n", "v: {expression: f(r.id), type: int}\n",
-          "v: {expression: p.v, type: int}\n", "indexes:\n  idx_v: unique(v)\n");
+          "v: {expression: p.v, type: int}\n", "indexes:\n  idx_v_to_check_uniq: unique(v)\n");
   ExpectError(Run("calc"), {"v=0"});
 }
 

@@ -221,6 +221,12 @@ ArrayResult MakeFixed(const std::shared_ptr<arrow::DataType>& type, const std::v
                    static_cast<int64_t>(values.size() * sizeof(T)));
 }
 
+/// The bytes are the values.
+ArrayResult MakeSame(data::FieldType type, std::string_view bytes, int64_t n) {
+  if (bytes.size() != static_cast<size_t>(n) * sizeof(int64_t)) return Garbled("bad size");
+  return MakeFixed(data::ArrowTypeOf(type), n, bytes.data(), static_cast<int64_t>(bytes.size()));
+}
+
 /// Values of fixed width; the bytes may not be aligned.
 template <typename T>
 Result<std::vector<T>> FixedVector(std::string_view bytes, int64_t n) {
@@ -412,16 +418,12 @@ ArrayResult TakeColumn(data::FieldType type, int64_t n, std::string_view* bytes,
     return allowed.find(header.encoding) != std::string_view::npos;
   };
   switch (type) {
-    case data::FieldType::kInt: {
+    case data::FieldType::kInt:
       if (!encoded_as("q")) break;
-      CAPI_ASSIGN_OR_RETURN(const auto values, FixedVector<int64_t>(body, n));
-      return MakeFixed(data::ArrowTypeOf(type), values);
-    }
-    case data::FieldType::kFloat: {
+      return MakeSame(type, body, n);
+    case data::FieldType::kFloat:
       if (!encoded_as("d")) break;
-      CAPI_ASSIGN_OR_RETURN(const auto values, FixedVector<double>(body, n));
-      return MakeFixed(data::ArrowTypeOf(type), values);
-    }
+      return MakeSame(type, body, n);
     case data::FieldType::kBool:
       if (!encoded_as("b")) break;
       return MakeBools(body, n);

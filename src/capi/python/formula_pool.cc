@@ -26,6 +26,7 @@ constexpr int64_t kDefaultExecutionMillis = 5000;
 constexpr int64_t kDefaultStartMillis = 60000;
 constexpr int64_t kDefaultMemory = int64_t{4} << 30;
 constexpr size_t kShownOutput = 500;
+constexpr size_t kUsualWidth = 16;  // of a value in the channel
 
 int Processors() {
   cpu_set_t set;
@@ -179,7 +180,7 @@ Result<std::unique_ptr<Worker>> FormulaPoolImpl::StartWorker(const Program& prog
       worker->Exchange(FrameKind::kLoad, {setup}, options_.start_timeout_ms, cancel);
   Status status = answer.status();
   if (status.ok() && answer->kind == FrameKind::kFailure) {
-    const json failure = json::parse(answer->payload, nullptr, false);
+    const json failure = json::parse(answer->payload(), nullptr, false);
     std::string message = TextOf(failure, "message");
     if (FlagOf(failure, "timeout")) {
       message += ", which is " + std::to_string(options_.start_timeout_ms) + " ms for loading";
@@ -270,7 +271,7 @@ Status FormulaPoolImpl::Unplaced(const Program& program, const Status& error, in
 Outcome FormulaPoolImpl::Failure(const Program& program, const Answer& answer,
                                  const DescribeRow& describe, Worker* worker, bool* spoilt) {
   Outcome outcome;
-  const json failure = json::parse(answer.payload, nullptr, false);
+  const json failure = json::parse(answer.payload(), nullptr, false);
   const int64_t formula_index = NumberOf(failure, "formula", -1);
   const int64_t row = NumberOf(failure, "row", -1);
   const bool timeout = FlagOf(failure, "timeout");
@@ -307,7 +308,7 @@ Outcome FormulaPoolImpl::Columns(const Program& program, const Answer& answer, i
                                  const DescribeRow& describe, const exec::CancelToken& cancel,
                                  Worker* worker, bool* spoilt) {
   Outcome outcome;
-  std::string_view bytes = answer.payload;
+  std::string_view bytes = answer.payload();
   constexpr size_t kHead = 2 * sizeof(uint64_t);
   const auto head = [&](size_t i) {
     uint64_t value;
@@ -359,6 +360,7 @@ Outcome FormulaPoolImpl::Evaluate(const std::shared_ptr<const Program>& program,
                                   const exec::CancelToken& cancel) {
   Outcome outcome;
   std::string request;
+  request.reserve(static_cast<size_t>(n) * columns.size() * kUsualWidth);
   const std::array<uint64_t, 2> head{static_cast<uint64_t>(n), columns.size()};
   request.append(reinterpret_cast<const char*>(head.data()), sizeof(head));
   for (const auto& column : columns) {

@@ -477,7 +477,9 @@ TEST_F(InterpreterTest, MissingOrUnfit) {
             std::string::npos);
   EXPECT_EQ(KindOf(With("/no/such/python").error), ErrorKind::kEnvironment);
   EXPECT_EQ(KindOf(With(WriteScript(directory, "no program")).error), ErrorKind::kEnvironment);
-  EXPECT_EQ(KindOf(FormulaPool::Make({.interpreter = ""}).status()), ErrorKind::kUser);
+  PoolOptions nothing;
+  nothing.interpreter = "";
+  EXPECT_EQ(KindOf(FormulaPool::Make(nothing).status()), ErrorKind::kUser);
 }
 
 TEST_F(InterpreterTest, NotPython) {
@@ -605,14 +607,14 @@ TEST_F(SandboxTest, TheFileSystemIsReadOnly) {
   EXPECT_EQ(Try("open(" + path + ").read()"), "");
   EXPECT_EQ(Try("os.listdir('/tmp')"), "");
   EXPECT_EQ(Try("open('/dev/null', 'w').write('x')"), "");
-  for (const std::string& statement :
-       {"open(" + path + ", 'w')", "open(" + path + ", 'a')", "open(" + path + ", 'r+')",
-        "open(" + other + ", 'x')", "os.remove(" + path + ")",
-        "os.rename(" + path + ", " + other + ")", "os.link(" + path + ", " + other + ")",
-        "os.symlink('x', " + other + ")", "os.mkdir(" + other + ")", "os.mkfifo(" + other + ")",
-        "os.truncate(" + path + ", 0)", "os.chmod(" + path + ", 0)", "os.chown(" + path + ", 0, 0)",
-        "os.utime(" + path + ")", "os.setxattr(" + path + ", 'user.x', b'x')",
-        "tempfile.TemporaryFile()"}) {
+  for (const std::string& statement : std::vector<std::string>{
+           "open(" + path + ", 'w')", "open(" + path + ", 'a')", "open(" + path + ", 'r+')",
+           "open(" + other + ", 'x')", "os.remove(" + path + ")",
+           "os.rename(" + path + ", " + other + ")", "os.link(" + path + ", " + other + ")",
+           "os.symlink('x', " + other + ")", "os.mkdir(" + other + ")", "os.mkfifo(" + other + ")",
+           "os.truncate(" + path + ", 0)", "os.chmod(" + path + ", 0)",
+           "os.chown(" + path + ", 0, 0)", "os.utime(" + path + ")",
+           "os.setxattr(" + path + ", 'user.x', b'x')", "tempfile.TemporaryFile()"}) {
     EXPECT_NE(Try(statement), "") << statement;
   }
   std::ifstream stream(file);

@@ -47,13 +47,16 @@ bool IsAnswer(FrameKind kind) {
 
 }  // namespace
 
+std::string_view Answer::payload() const { return std::string_view(frame).substr(sizeof(Header)); }
+
 Result<std::unique_ptr<Worker>> Worker::Start(Spawner* spawner, const PoolOptions& options) {
   std::unique_ptr<Worker> worker(new Worker());
   CAPI_ASSIGN_OR_RETURN(worker->process_, spawner->Spawn());
   worker->memory_limit_ = options.memory_limit;
   const uint64_t size = WorkerSource().size();
-  worker->to_send_.assign(reinterpret_cast<const char*>(&size), sizeof(size));
-  worker->to_send_ += WorkerSource();
+  worker->start_.assign(reinterpret_cast<const char*>(&size), sizeof(size));
+  worker->start_ += WorkerSource();
+  worker->to_send_.push_back(worker->start_);
   return worker;
 }
 
@@ -68,27 +71,26 @@ void Worker::Kill() {
 }
 
 Worker::Io Worker::Send() {
-  while (sent_ < to_send_.size()) {
-    const ssize_t n = send(process_.channel.get(), to_send_.data() + sent_, to_send_.size() - sent_,
-                           MSG_NOSIGNAL);
+  while (!to_send_.empty()) {
+    std::string_view& next = to_send_.front();
+    const ssize_t n = send(process_.channel.get(), next.data(), next.size(), MSG_NOSIGNAL);
     if (n < 0) {
       if (errno == EINTR) continue;
       return errno == EAGAIN || errno == EWOULDBLOCK ? Io::kAgain : Io::kClosed;
     }
-    sent_ += static_cast<size_t>(n);
+    next.remove_prefix(static_cast<size_t>(n));
+    if (next.empty()) to_send_.pop_front();
   }
-  to_send_.clear();
-  sent_ = 0;
   return Io::kDone;
 }
 
 Worker::Io Worker::Receive() {
-  // The length of a frame is known early: reserve once instead of growing.
-  const size_t before = received_.size();
-  received_.resize(before + kReadBytes);
-  const ssize_t n = recv(process_.channel.get(), received_.data() + before, kReadBytes, 0);
-  received_.resize(before + (n > 0 ? static_cast<size_t>(n) : 0));
-  if (n > 0) return Io::kDone;
+  if (buffer_ == nullptr) buffer_ = std::make_unique_for_overwrite<char[]>(kReadBytes);
+  const ssize_t n = recv(process_.channel.get(), buffer_.get(), kReadBytes, 0);
+  if (n > 0) {
+    received_.append(buffer_.get(), static_cast<size_t>(n));
+    return Io::kDone;
+  }
   if (n == 0) return Io::kClosed;
   return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? Io::kAgain : Io::kClosed;
 }
@@ -168,11 +170,13 @@ Result<bool> Worker::TakeFrame(Answer* answer) {
   }
   const size_t end = sizeof(Header) + static_cast<size_t>(header.size);
   if (received_.size() < end) {
-    received_.reserve(end + kReadBytes);
+    received_.reserve(end);
     return false;
   }
-  answer->payload.assign(received_, sizeof(Header), static_cast<size_t>(header.size));
-  received_.erase(0, end);
+  // The payload takes over the bytes; what came after them is rare and short.
+  std::string rest = received_.substr(end);
+  received_.resize(end);
+  answer->frame = std::exchange(received_, std::move(rest));
   return true;
 }
 
@@ -182,9 +186,10 @@ Result<Answer> Worker::Exchange(FrameKind kind, const std::vector<std::string_vi
   header.exchange = ++exchange_;
   header.kind = static_cast<uint8_t>(kind);
   for (const std::string_view piece : payload) header.size += piece.size();
-  to_send_.reserve(to_send_.size() + sizeof(header) + static_cast<size_t>(header.size));
-  to_send_.append(reinterpret_cast<const char*>(&header), sizeof(header));
-  for (const std::string_view piece : payload) to_send_ += piece;
+  to_send_.emplace_back(reinterpret_cast<const char*>(&header), sizeof(header));
+  for (const std::string_view piece : payload) {
+    if (!piece.empty()) to_send_.push_back(piece);
+  }
 
   bool interrupted = false;
   auto deadline = Clock::now() + milliseconds(limit_ms);
@@ -230,6 +235,7 @@ Result<Answer> Worker::Exchange(FrameKind kind, const std::vector<std::string_vi
       if (!whole) break;
       if (answer.kind != FrameKind::kProgress) {
         if (!received_.empty()) return OutOfStep("bytes after the answer");
+        if (!to_send_.empty()) return OutOfStep("an answer before the question");
         return answer;
       }
       interrupted = false;

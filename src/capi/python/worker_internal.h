@@ -3,6 +3,7 @@
 // One interpreter process and the exchange of frames with it (docs/design/python.md).
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -27,7 +28,9 @@ enum class FrameKind : uint8_t {
 
 struct Answer {
   FrameKind kind = FrameKind::kFailure;
-  std::string payload;
+  std::string frame;
+  /// The frame without its header.
+  std::string_view payload() const;
 };
 
 /// Used by one thread at a time.
@@ -53,6 +56,7 @@ class Worker {
  private:
   Worker() = default;
   enum class Io { kDone, kAgain, kClosed };
+  /// Sends what is left of to_send_.
   Io Send();
   Io Receive();
   void ReadOutput();
@@ -66,8 +70,9 @@ class Worker {
   bool reaped_ = false;
   int exit_status_ = 0;
   uint32_t exchange_ = 0;
-  std::string to_send_;
-  size_t sent_ = 0;
+  std::string start_;  // the worker program, until it is sent
+  std::deque<std::string_view> to_send_;
+  std::unique_ptr<char[]> buffer_;
   std::string received_;
   std::string output_;
   int64_t output_bytes_ = 0;

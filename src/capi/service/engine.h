@@ -20,10 +20,10 @@
 namespace capi::service {
 
 struct EngineOptions {
-  std::string data_directory;  ///< "" = DefaultDataDirectory()
-  int threads = 0;             ///< 0 = the processors this process may use
-  int64_t memory_limit = 0;    ///< bytes; 0 = 70 % of the machine's memory
-  Env* env = nullptr;          ///< null = Env::Default()
+  std::string data_directory;    ///< "" = DefaultDataDirectory()
+  int threads = 0;               ///< 0 = the processors this process may use
+  int64_t memory_limit = 0;      ///< bytes; 0 = 70 % of the machine's memory
+  Env* env = nullptr;            ///< null = Env::Default()
   python::PoolOptions formulas;  ///< interpreter of py_calc nodes and its limits
   // For tests.
   std::string sqlite_vfs;
