@@ -520,7 +520,8 @@ def test_flights_against_duckdb(world):
     subprocess.run([ROOT / "scripts/fetch-flights", data], check=True)
     with tempfile.TemporaryDirectory() as temp:
         process, summary = world.run(ROOT / "examples/flights/flights.yaml", ROOT, temp + "/data", "--params",
-                                     str(ROOT / "examples/flights/params.yaml"), "--set", f"data_dir={data}", "--set", f"out_dir={temp}")
+                                     str(ROOT / "examples/flights/params.yaml"), "--set", f"data_dir={data}", "--set", f"out_dir={temp}",
+                                     environment={"CAPI_PYTHON": sys.executable})
         expect(process.returncode == 0, process.stderr + process.stdout[-2000:])
         db = duckdb.connect()
         db.execute(f"""create view f as select * from read_csv('{data}/flights.csv', nullstr='NA', header=true) where dep_time is not null""")
@@ -550,6 +551,17 @@ def test_flights_against_duckdb(world):
         expect([(r[5], r[6]) for r in found] == [(r[5], r[6]) for r in expected], "carriers: delays and miles")
         expected = db.execute("select origin, dest, count(*) from f group by 1, 2 order by 3 desc, 1, 2").fetchall()
         expect([(r[0], r[1], r[4]) for r in csv("routes")] == expected, "routes")
+        db.execute(f"create view a as select faa, radians(lat) lat, radians(lon) lon from read_csv('{data}/airports.csv', header=true)")
+        expected = db.execute(
+            "select origin, dest, max(distance), any_value(2 * 3958.7613 * asin(sqrt(power(sin((t.lat - o.lat) / 2), 2) + "
+            "cos(o.lat) * cos(t.lat) * power(sin((t.lon - o.lon) / 2), 2)))), quantile_cont(dep_delay, 0.5), quantile_cont(dep_delay, 0.9), "
+            "quantile_cont(dep_delay, 0.99), 100.0 * count(*) filter (dep_delay < 0) / count(*) "
+            "from f join a o on o.faa = f.origin join a t on t.faa = f.dest group by 1, 2 order by 1, 2").fetchall()
+        found = csv("route_profiles")
+        expect([row[:2] for row in found] == [row[:2] for row in expected] and len(found) > 200, "route_profiles: routes")
+        for ours, theirs in zip(found, expected):
+            expect(all(abs(a - b) < 0.06 for a, b in zip(ours[3:], theirs[3:])), f"route_profiles: {ours} {theirs}")
+            expect(abs(ours[2] - theirs[2]) <= 1 and abs(ours[3] - ours[2]) < 0.01 * ours[2] + 6, f"route_profiles: distance {ours}")
         expected = db.execute("select month, count(*), count(*) filter (precip > 0) from full_ group by 1 order by 1").fetchall()
         expect([(r[0], r[1], r[3]) for r in csv("months")] == expected, "months")
         tags = {"late": "dep_delay > 15", "very_late": "dep_delay > 120", "red_eye": "hour >= 21 or hour <= 4",
