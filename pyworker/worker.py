@@ -11,6 +11,7 @@ import itertools
 import json
 import math
 import os
+import re
 import signal
 import struct
 import sys
@@ -248,6 +249,13 @@ PACK = {"int": pack_int, "float": pack_float, "decimal2": pack_decimal, "bool": 
 
 # ---- The program
 
+SIMPLE_CALL = re.compile(r"\s*([A-Za-z_][A-Za-z_0-9]*)\s*\(([^()]*)\)\s*")
+
+
+def collect_all(values, extend):
+    extend(values)
+
+
 class Program:
     """Sources, compiled once, and a loop over rows that calls the formulas."""
 
@@ -296,18 +304,37 @@ class Program:
         exec(code, self.module.__dict__, found)  # pylint: disable=exec-used
         return found["__capi_loop"]
 
+    def simple_call(self):
+        """Function and positions of its arguments when the only formula is f(v_0, v_1), else None."""
+        match = SIMPLE_CALL.fullmatch(self.formulas[0]["expression"]) if len(self.formulas) == 1 else None
+        if match is None:
+            return None
+        positions = {item["variable"]: i for i, item in enumerate(self.inputs)}
+        arguments = [positions.get(argument.strip()) for argument in match[2].split(",")]
+        function = self.module.__dict__.get(match[1], getattr(builtins, match[1], None))
+        return None if None in arguments or function is None else (function, arguments)
+
     def evaluate(self, rows, columns, progress):
         """Fills self.results. What a formula raises comes out."""
         self.columns = columns
         self.results = [[] for _ in self.formulas]
         collect = [self.results[0].extend] if len(self.results) == 1 else [result.append for result in self.results]
-        first = iter(columns[0]) if columns else itertools.repeat(None, rows)
-        source = zip(first, *columns[1:]) if len(columns) > 1 else first
+        call = self.simple_call()
+        if call is not None:
+            function, arguments = call
+            iterators = [iter(columns[i]) for i in arguments]
+            first = iterators[0]
+            source = map(function, *iterators)
+            loop = collect_all
+        else:
+            first = iter(columns[0]) if columns else itertools.repeat(None, rows)
+            source = zip(first, *columns[1:]) if len(columns) > 1 else first
+            loop = self.loop
         told = time.monotonic()
         self.running = True
         try:
             for begin in range(0, rows, self.slice_rows):
-                self.loop(itertools.islice(source, self.slice_rows), *collect)
+                loop(itertools.islice(source, self.slice_rows), *collect)
                 now = time.monotonic()
                 if now - told >= PROGRESS_SECONDS:
                     told = now

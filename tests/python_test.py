@@ -4,6 +4,7 @@
 """
 
 import argparse
+import csv
 import os
 import pathlib
 import signal
@@ -13,7 +14,7 @@ import tempfile
 import time
 
 import integration_test
-from integration_test import Failure, Skipped, World, demo_files, expect, normalized, statuses
+from integration_test import ROOT, World, demo_files, expect, normalized, statuses
 
 PYTHON = {"CAPI_PYTHON": sys.executable}
 
@@ -183,6 +184,96 @@ def test_modules_beside_the_script(world):
         process, _ = run(world, temp)
         expect(process.returncode == 0, process.stderr + process.stdout[-2000:])
         expect((folder / "out.csv").read_text().splitlines()[-1] == "4,7", "out.csv")
+
+
+# ---- The portfolio example
+
+def portfolio_returns(folder):
+    """{(account, period, sector): (days, return, annualised)} in percent, computed by Polars from the input files."""
+    import polars as pl
+
+    def amounts(name):
+        frame = pl.read_csv(folder / name, try_parse_dates=True).with_columns(amount=pl.col("quantity") * pl.col("price"))
+        return pl.concat([frame, frame.with_columns(sector=pl.lit("All"))]).select("account_id", "date", "sector", "amount")
+
+    holdings, transactions = amounts("holdings.csv"), amounts("transactions.csv")
+    values = holdings.group_by("account_id", "date", "sector").agg(pl.col("amount").sum())
+    quarters = (holdings.select("account_id", "date").unique().sort("account_id", "date").rename({"date": "end"})
+                .with_columns(begin=pl.col("end").shift(1).over("account_id")).drop_nulls()
+                .with_columns(days=(pl.col("end") - pl.col("begin")).dt.total_days()))
+    flows = (transactions.join(quarters, on="account_id").filter((pl.col("date") > pl.col("begin")) & (pl.col("date") <= pl.col("end")))
+             .with_columns(weighted=pl.col("amount") * (pl.col("end") - pl.col("date")).dt.total_days() / pl.col("days"))
+             .group_by("account_id", "end", "sector").agg(flow=pl.col("amount").sum(), weighted=pl.col("weighted").sum()))
+    keys = pl.concat([holdings, transactions]).select("account_id", "sector").unique()
+    gains = (quarters.join(keys, on="account_id")
+             .join(values.rename({"date": "begin", "amount": "first"}), on=["account_id", "begin", "sector"], how="left")
+             .join(values.rename({"date": "end", "amount": "last"}), on=["account_id", "end", "sector"], how="left")
+             .join(flows, on=["account_id", "end", "sector"], how="left").fill_null(0.0)
+             .with_columns(capital=pl.col("first") + pl.col("weighted")).filter(pl.col("capital") > 0.005)
+             .with_columns(growth=1 + (pl.col("last") - pl.col("first") - pl.col("flow")) / pl.col("capital"),
+                           quarter=pl.format("{}Q{}", pl.col("end").dt.year(), pl.col("end").dt.quarter()),
+                           year=pl.col("end").dt.year().cast(pl.String), whole=pl.lit("all")))
+    result = {}
+    for period in ("quarter", "year", "whole"):
+        linked = (gains.group_by("account_id", period, "sector").agg(pl.col("days").sum(), pl.col("growth").product())
+                  .with_columns(annualised=pl.col("growth") ** (365.25 / pl.col("days"))))
+        for account, name, sector, days, growth, annualised in linked.select("account_id", period, "sector", "days", "growth", "annualised").rows():
+            result[account, name, sector] = (days, (growth - 1) * 100, (annualised - 1) * 100)
+    return result
+
+
+def check_portfolio(data, out):
+    expected = portfolio_returns(data)
+
+    def rows(name):
+        with open(out / name, newline="") as file:
+            return list(csv.DictReader(file))
+
+    def close(text, number):
+        return abs(float(text) - number) < 2e-6 * max(1, abs(number))
+
+    quarters, years = rows("quarters.csv"), rows("years.csv")
+    key = lambda row: (row["account"], row["period"], row["sector"])
+    expect([key(row) for row in quarters] == sorted(k for k in expected if "Q" in k[1]), "quarters.csv: accounts, periods, sectors")
+    expect([key(row) for row in years] == sorted(k for k in expected if "Q" not in k[1] and k[2] == "All"), "years.csv: accounts, periods")
+    for row in quarters:
+        expect(close(row["return_percent"], expected[key(row)][1]), f"quarters.csv: {row} {expected[key(row)]}")
+    for row in years:
+        days, gain, annualised = expected[key(row)]
+        expect(int(row["days"]) == days and close(row["return_percent"], gain) and close(row["annualised_percent"], annualised),
+               f"years.csv: {row} {expected[key(row)]}")
+    expect(len(quarters) > 1000 and len(years) > 100, "too few rows")
+
+
+def portfolio_world(temp):
+    folder = pathlib.Path(temp)
+    (folder / "out").mkdir()
+    example = ROOT / "examples/portfolio"
+    subprocess.run([sys.executable, example / "generate.py", folder / "in", "--accounts", "40", "--seed", "7"], check=True)
+    settings = [f"data_dir={folder / 'in'}", f"out_dir={folder / 'out'}", f"python_dir={example}"]
+    return folder, example, [part for setting in settings for part in ("--set", setting)]
+
+
+def test_portfolio_one_run(world):
+    with tempfile.TemporaryDirectory() as temp:
+        folder, example, settings = portfolio_world(temp)
+        process, _ = world.run(example / "portfolio.yaml", temp, temp + "/data", "--params", str(example / "params.yaml"), *settings,
+                               environment=PYTHON)
+        expect(process.returncode == 0, process.stderr + process.stdout[-2000:])
+        check_portfolio(folder / "in", folder / "out")
+
+
+def test_portfolio_four_supervised_runs(world):
+    with tempfile.TemporaryDirectory() as temp:
+        folder, example, settings = portfolio_world(temp)
+        starts = {"read_accounts,read_transactions,read_holdings": 3, "pack_transactions,pack_holdings": 2, "build_activity": 2, "tag_by_period": 6}
+        for number, (start, nodes) in enumerate(starts.items(), 1):
+            expect(not list((folder / "out").iterdir()), "a report appeared too early")
+            process, summary = world.run(example / "portfolio.yaml", temp, temp + "/data", "--params", str(example / "params_supervised.yaml"),
+                                         *settings, "--start-nodes", start, environment=PYTHON)
+            expect(process.returncode == 0, process.stderr + process.stdout[-2000:])
+            expect(summary["run_id"] == number and len(summary["nodes"]) == nodes, f"run {number}: {statuses(summary)}")
+        check_portfolio(folder / "in", folder / "out")
 
 
 # ---- Misbehaviour

@@ -15,9 +15,10 @@ namespace capi::node {
 
 namespace {
 
-/// Rows given to a process at once: enough to make the exchange cheap, and a batch is cut into
-/// several, so that all processes have work. It depends on the batch alone, never on the threads.
-constexpr int64_t kMaxPieceRows = 16384;
+/// Rows given to a process at once: enough to make the exchange cheap, few enough for its objects
+/// to stay in the processor's cache; and a batch is cut into several, so that all processes have
+/// work. It depends on the batch alone, never on the threads.
+constexpr int64_t kMaxPieceRows = 8192;
 constexpr int64_t kMinPieceRows = 64;
 constexpr int64_t kPiecesOfBatch = 8;
 /// Bytes of strings given to a process at once; one row may have more.
