@@ -21,7 +21,7 @@ namespace {
 constexpr int64_t kMaxPieceRows = 8192;
 constexpr int64_t kMinPieceRows = 64;
 constexpr int64_t kPiecesOfBatch = 8;
-/// Bytes of strings given to a process at once; one row may have more.
+/// Bytes given to a process at once; one row may have more.
 constexpr int64_t kMaxPieceBytes = int64_t{8} << 20;
 
 class PyCalcRunner : public NodeRunner {
@@ -86,7 +86,13 @@ class PyCalcRunner : public NodeRunner {
                                  const store::Table::Morsel& morsel) {
     CAPI_ASSIGN_OR_RETURN(const auto scan, setup_.reader->Read(morsel, fields_));
     EncodedBlock block;
-    CAPI_ASSIGN_OR_RETURN(const int64_t step, RowsAtOnce(scan));
+    CAPI_ASSIGN_OR_RETURN(const int64_t bytes, BytesOf(scan));
+    // As many rows as have about kMaxPieceBytes.
+    const int64_t pieces = bytes / kMaxPieceBytes + 1;
+    const int64_t step = std::max<int64_t>(1, (scan.num_rows + pieces - 1) / pieces);
+    // The question and the answer, which is taken to be as large.
+    exec::Reservation reservation(context.memory);
+    reservation.ForceGrow(2 * (bytes / pieces + 1));
     for (int64_t begin = 0; begin < scan.num_rows; begin += step) {
       Columns columns;
       const int64_t n = std::min(step, scan.num_rows - begin);
@@ -106,18 +112,19 @@ class PyCalcRunner : public NodeRunner {
     return block;
   }
 
-  /// As many rows as have about kMaxPieceBytes in the strings that formulas use.
-  Result<int64_t> RowsAtOnce(const store::Table::ScanBatch& scan) const {
+  /// Bytes that the inputs of formulas take on their way.
+  Result<int64_t> BytesOf(const store::Table::ScanBatch& scan) const {
+    constexpr int64_t kFixedBytes = 16;
     int64_t bytes = 0;
     for (size_t i = 0; i < inputs_.size(); ++i) {
+      bytes += scan.num_rows * kFixedBytes;
       if (program_->inputs[i].type != data::FieldType::kString) continue;
       CAPI_ASSIGN_OR_RETURN(const auto texts, data::StringReader::Make(*scan.columns[inputs_[i]]));
       for (int64_t row = 0; row < scan.num_rows; ++row) {
         bytes += static_cast<int64_t>(texts[row].size());
       }
     }
-    const int64_t pieces = bytes / kMaxPieceBytes + 1;
-    return std::max<int64_t>(1, (scan.num_rows + pieces - 1) / pieces);
+    return bytes;
   }
 
   /// Formulas, then the fields of the table, then having.
