@@ -30,6 +30,7 @@ constexpr char kLayout[] = "2006-01-02T15:04:05.000-07:00";
 constexpr char kUtcLayout[] = "2006-01-02T15:04:05.000";
 constexpr std::string_view kUtcZone = "+00:00";
 constexpr size_t kMomentSize = 23;
+constexpr std::string_view kNotFinite = "the result is not a finite number";
 constexpr int64_t kHundred = 100;
 /// Whole floats up to here are exact.
 constexpr int64_t kExactInts = int64_t{1} << 53;
@@ -327,13 +328,14 @@ bool RoundFloat(double value, int128* hundredths) {
 Result<std::vector<int128>> DecimalValues(char encoding, std::string_view bytes, int64_t n,
                                           RefusedValue* refused) {
   std::vector<int128> values(static_cast<size_t>(n));
-  const auto refuse = [&](size_t row) {
-    *refused = {static_cast<int64_t>(row), "the result has more than 38 digits"};
+  const auto refuse = [&](size_t row, std::string_view why = "the result has more than 38 digits") {
+    *refused = {static_cast<int64_t>(row), std::string(why)};
     return values;
   };
   if (encoding == 'd') {
     CAPI_ASSIGN_OR_RETURN(const auto floats, FixedVector<double>(bytes, n));
     for (size_t i = 0; i < floats.size(); ++i) {
+      if (!std::isfinite(floats[i])) return refuse(i, kNotFinite);
       if (!RoundFloat(floats[i], &values[i])) return refuse(i);
     }
     return values;
@@ -421,9 +423,16 @@ ArrayResult TakeColumn(data::FieldType type, int64_t n, std::string_view* bytes,
     case data::FieldType::kInt:
       if (!encoded_as("q")) break;
       return MakeSame(type, body, n);
-    case data::FieldType::kFloat:
+    case data::FieldType::kFloat: {
       if (!encoded_as("d")) break;
-      return MakeSame(type, body, n);
+      CAPI_ASSIGN_OR_RETURN(auto floats, MakeSame(type, body, n));
+      const auto* values = FixedValues<double>(*floats);
+      const auto* end = values + n;
+      const auto* bad = std::find_if(values, end, [](double v) { return !std::isfinite(v); });
+      if (bad == end) return floats;
+      *refused = {bad - values, std::string(kNotFinite)};
+      return nullptr;
+    }
     case data::FieldType::kBool:
       if (!encoded_as("b")) break;
       return MakeBools(body, n);

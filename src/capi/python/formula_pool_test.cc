@@ -550,13 +550,6 @@ TEST_F(InterpreterTest, ProcessesEndWithTheEngine) {
   EXPECT_TRUE(gone);
 }
 
-TEST_F(InterpreterTest, OldestSupportedVersion) {
-  const char* interpreter = getenv("CAPI_TEST_PYTHON39");
-  if (interpreter == nullptr) GTEST_SKIP() << "CAPI_TEST_PYTHON39 names no Python 3.9";
-  const Outcome outcome = With(interpreter);
-  ASSERT_TRUE(outcome.error.ok()) << Describe(outcome.error);
-}
-
 // ---- The sandbox
 
 class SandboxTest : public FormulaPoolTest {

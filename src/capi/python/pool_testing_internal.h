@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <utility>
@@ -109,7 +110,8 @@ class PoolTest : public testing::Test {
   }
 
   void MakePool(PoolOptions options = {}) {
-    options.interpreter = CAPI_SOURCE_DIR "/.venv/bin/python3";
+    const char* other = std::getenv("CAPI_TEST_PYTHON");  // to test with other versions
+    options.interpreter = other != nullptr ? other : CAPI_SOURCE_DIR "/.venv/bin/python3";
     pool_ = Must(FormulaPool::Make(std::move(options)));
   }
 
