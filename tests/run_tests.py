@@ -133,6 +133,7 @@ def main():
     if build("release", [], totals, ["-DCAPI_BUILD_TESTS=ON"]):
         unit_tests("release", totals)
         counted("integration", [python, "tests/integration_test.py", "--capi", "build/release/capi", *full], totals)
+        counted("python", [python, "tests/python_test.py", "--capi", "build/release/capi", *full], totals)
         counted("parquet", [python, "tests/parquet_test.py", "--capi", "build/release/capi", *full], totals)
         counted("tutorial", [python, "tests/tutorial_test.py", "build/release/capi"], totals)
         counted("install", [python, "tests/install_test.py", "build/release"], totals)

@@ -15,6 +15,7 @@
 #include "capi/expr/evaluator.h"
 #include "capi/files/sink.h"
 #include "capi/files/source.h"
+#include "capi/python/formula_pool.h"
 #include "capi/script/model.h"
 #include "capi/store/table_store.h"
 
@@ -59,6 +60,8 @@ struct NodeSetup {
   /// Pinned fingerprints of file_reader->urls.
   std::vector<files::Fingerprint> inputs;
   store::TableStore* tables = nullptr;
+  /// For py_calc nodes.
+  python::FormulaPool* formulas = nullptr;
   Env* env = nullptr;
   bool strict = false;
 };

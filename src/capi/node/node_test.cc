@@ -59,20 +59,5 @@ TEST_F(SchemaTest, DistinctIndexIsTheUniqueOne) {
   EXPECT_EQ(SchemaOf(*script_->CreatorOf("source")).distinct_index, "");
 }
 
-TEST_F(SchemaTest, PythonFormulasAreRefused) {
-  AddTable("source", {{"k", FieldType::kInt}, {"s", FieldType::kString}});
-  AddNode("calc",
-          "type: table_custom_tfm_table\ncustom_proc_type: py_calc\nr: {table: source}\n"
-          "p:\n  python_code_urls: [f.py]\n  calculated_fields:\n"
-          "    c: {expression: f(r.k), type: int}\n"
-          "w:\n  name: t\n  fields:\n    c: {expression: p.c, type: int}\n");
-  files_["f.py"] = "def f(a):\n  return a\n";
-  Load();
-  Fill("source", {});
-  const Status status = NodeRunner::Make(SetupOf("calc")).status();
-  EXPECT_EQ(InfoOf(status).error_class, "unsupported_processor");
-  EXPECT_NE(status.message().find("calc"), std::string::npos);
-}
-
 }  // namespace
 }  // namespace capi::node

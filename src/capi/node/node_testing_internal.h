@@ -329,6 +329,7 @@ class NodeTest : public testing::Test {
     setup.run_id = kRunId;
     setup.environment.now = data::Instant::FromMillis(1600000000000);
     setup.tables = tables_store_.get();
+    setup.formulas = formulas_.get();
     setup.env = Env::Default();
     setup.strict = strict_;
     if (node->table_reader) setup.reader = tables_.at({kRunId, node->table_reader->table});
@@ -356,6 +357,7 @@ class NodeTest : public testing::Test {
   std::map<store::TableId, std::shared_ptr<const store::Table>> tables_;
   /// What the loader can fetch besides the script.
   std::map<std::string, std::string> files_;
+  std::unique_ptr<python::FormulaPool> formulas_;  // for py_calc nodes; null: none
   bool strict_ = false;
 
  protected:

@@ -11,6 +11,7 @@
 #include "capi/base/env.h"
 #include "capi/base/status.h"
 #include "capi/node/node.h"
+#include "capi/python/formula_pool.h"
 #include "capi/script/loader.h"
 #include "capi/state/records.h"
 #include "capi/workflow/run_executor.h"
@@ -19,10 +20,11 @@
 namespace capi::service {
 
 struct EngineOptions {
-  std::string data_directory;  ///< "" = DefaultDataDirectory()
-  int threads = 0;             ///< 0 = the processors this process may use
-  int64_t memory_limit = 0;    ///< bytes; 0 = 70 % of the machine's memory
-  Env* env = nullptr;          ///< null = Env::Default()
+  std::string data_directory;    ///< "" = DefaultDataDirectory()
+  int threads = 0;               ///< 0 = the processors this process may use
+  int64_t memory_limit = 0;      ///< bytes; 0 = 70 % of the machine's memory
+  Env* env = nullptr;            ///< null = Env::Default()
+  python::PoolOptions formulas;  ///< interpreter of py_calc nodes and its limits
   // For tests.
   std::string sqlite_vfs;
   workflow::RunnerFactory make_runner;  ///< null = node::NodeRunner::Make

@@ -337,6 +337,7 @@ Result<node::NodeRunner*> RunExecutorImpl::RunnerOf(NodeState* node) {
     setup.run_id = run_.run_id;
     setup.environment.now = data::Instant::FromMillis(run_.now_ms);
     setup.tables = environment_.tables;
+    setup.formulas = environment_.formulas;
     setup.env = environment_.env;
     setup.strict = environment_.strict;
     const state::Pins& pins = node->record.pins;
