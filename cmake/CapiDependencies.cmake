@@ -48,6 +48,11 @@ target_link_libraries(capi_transfer INTERFACE ${CAPI_TRANSFER_LIBRARIES})
 target_link_options(capi_transfer INTERFACE
   "LINKER:--push-state,--no-as-needed,-lcrypto,-lssl,-lcurl,-lssh2,--pop-state")
 add_library(Capi::Transfer ALIAS capi_transfer)
+add_library(capi_parquet SHARED IMPORTED GLOBAL)
+set_target_properties(capi_parquet PROPERTIES
+  IMPORTED_LOCATION "${CAPI_ARROW_LIBDIR}/libparquet.so.${CAPI_ARROW_SO}"
+  INTERFACE_LINK_LIBRARIES capi_arrow)
+add_library(Capi::Parquet ALIAS capi_parquet)
 
 # Static libraries whose symbols the wheel exports too must not be exported from our binaries.
 function(capi_static_library name archive)

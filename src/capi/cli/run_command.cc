@@ -11,6 +11,7 @@
 
 #include "capi/cli/arguments.h"
 #include "capi/cli/commands.h"
+#include "capi/cli/formula_options.h"
 #include "capi/cli/progress_display.h"
 #include "capi/cli/run_summary.h"
 #include "capi/cli/text_table.h"
@@ -102,6 +103,7 @@ int Run(const RunArguments& arguments) {
     status = bytes.status();
     if (bytes.ok()) engine_options.memory_limit = *bytes;
   }
+  if (status.ok()) status = ReadFormulaEnvironment(&engine_options.formulas);
   if (!status.ok()) {
     PrintDiagnostics({}, {status});
     return kExitUsage;

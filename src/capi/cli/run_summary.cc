@@ -75,6 +75,7 @@ std::string SummaryJson(const service::RunSummary& summary) {
   json["data_dir"] = summary.data_directory;
   json["run_id"] = summary.run_id;
   json["status"] = StatusText(summary);
+  if (!summary.error.ok()) json["error"] = summary.error.message();
   json["resumed"] = summary.resumed;
   json["batches_kept"] = summary.batches_kept;
   json["elapsed_ms"] = summary.elapsed_ms;

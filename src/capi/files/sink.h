@@ -45,7 +45,8 @@ class Sink {
 };
 
 /// Makes the sealed temp file appear at its target. A missing temp file is fine if the target
-/// exists and has `size` bytes (already published).
+/// exists and has `size` bytes (already published), else a kEnvironment error of class
+/// "output_lost".
 Status Publish(Env* env, const SinkPlan& plan, int64_t size);
 /// Removes the temp file for good, so that its plan may be forgotten. Missing is fine.
 Status Discard(Env* env, const SinkPlan& plan);

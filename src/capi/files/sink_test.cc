@@ -80,6 +80,7 @@ TEST_F(SinkTest, PublishingALostFileIsAnError) {
   ASSERT_TRUE(env_->RemoveFile(plan_.temp_path).ok());
   Status status = Publish(env_.get(), plan_, size);
   EXPECT_EQ(KindOf(status), ErrorKind::kEnvironment);
+  EXPECT_EQ(InfoOf(status).error_class, "output_lost");
   EXPECT_NE(status.message().find(target_), std::string::npos) << status;
   // A target of another size is somebody else's.
   auto other = env_->NewWritableFile(target_).ValueOrDie();

@@ -65,9 +65,7 @@ Result<std::unique_ptr<NodeRunner>> NodeRunner::Make(NodeSetup setup) {
       if (setup.node->processor->type == script::ProcessorType::kTagAndDenormalize) {
         return MakeTagRunner(std::move(setup));
       }
-      return UserError("unsupported_processor",
-                       "py_calc nodes are validated but cannot be executed by this version: node " +
-                           setup.node->name);
+      return MakePyCalcRunner(std::move(setup));
   }
   return BugError("node of an unknown type");
 }

@@ -14,6 +14,7 @@
 #include "capi/exec/context.h"
 #include "capi/expr/evaluator.h"
 #include "capi/files/files.h"
+#include "capi/python/formula_pool.h"
 #include "capi/script/model.h"
 #include "capi/store/table_store.h"
 
@@ -60,6 +61,8 @@ struct NodeSetup {
   /// Pinned fingerprints of file_reader->urls.
   std::vector<files::Fingerprint> inputs;
   store::TableStore* tables = nullptr;
+  /// For py_calc nodes.
+  python::FormulaPool* formulas = nullptr;
   Env* env = nullptr;
   files::Files* files = nullptr;
   bool strict = false;

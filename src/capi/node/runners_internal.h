@@ -14,5 +14,6 @@ Result<std::unique_ptr<NodeRunner>> MakeTableTableRunner(NodeSetup setup);
 Result<std::unique_ptr<NodeRunner>> MakeLookupRunner(NodeSetup setup);
 Result<std::unique_ptr<NodeRunner>> MakeTableFileRunner(NodeSetup setup);
 Result<std::unique_ptr<NodeRunner>> MakeTagRunner(NodeSetup setup);
+Result<std::unique_ptr<NodeRunner>> MakePyCalcRunner(NodeSetup setup);
 
 }  // namespace capi::node

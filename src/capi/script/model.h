@@ -138,8 +138,9 @@ struct Processor {
   std::vector<Tag> tags;         ///< script order
   // py_calc
   std::vector<std::string> python_urls;
-  std::string python_source;
-  std::vector<PyField> calculated;  ///< in dependency order
+  std::vector<std::string> python_texts;  ///< [i]: content of python_urls[i]
+  std::string python_source;              ///< all of them, a newline after each
+  std::vector<PyField> calculated;        ///< in dependency order
   /// Fields p.* produced, in script order.
   std::vector<data::Field> produced;
 };

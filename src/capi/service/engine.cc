@@ -42,6 +42,7 @@ class EngineImpl final : public Engine {
   Status Start() {
     CAPI_ASSIGN_OR_RETURN(files_, files::Files::Make(options_.env, options_.files));
     CAPI_ASSIGN_OR_RETURN(pool_, exec::TaskPool::Make(options_.threads));
+    CAPI_ASSIGN_OR_RETURN(formulas_, python::FormulaPool::Make(options_.formulas));
     return Status::OK();
   }
 
@@ -70,6 +71,7 @@ class EngineImpl final : public Engine {
   exec::MemoryBudget memory_;
   std::unique_ptr<files::Files> files_;
   std::unique_ptr<exec::TaskPool> pool_;
+  std::unique_ptr<python::FormulaPool> formulas_;
   mutable std::mutex mutex_;
   workflow::RunExecutor* executor_ = nullptr;  // the run under way; guarded by mutex_
   Status cancelled_;                           // guarded by mutex_
@@ -160,6 +162,7 @@ Status EngineImpl::Execute(Keyspace* keyspace, std::shared_ptr<const script::Scr
   environment.queue = keyspace->queue();
   environment.tables = keyspace->tables();
   environment.catalog = keyspace->catalog();
+  environment.formulas = formulas_.get();
   environment.spill_directory = keyspace->spill_directory();
   environment.owner = lease->owner();
   environment.strict = options.script.strict;
@@ -242,6 +245,8 @@ Result<std::unique_ptr<Engine>> Engine::Make(EngineOptions options) {
   }
   if (options.threads <= 0) options.threads = AvailableProcessors();
   if (options.memory_limit <= 0) options.memory_limit = DefaultMemoryLimit();
+  // A worker per thread can be busy, so that many are worth keeping.
+  if (options.formulas.max_idle_workers <= 0) options.formulas.max_idle_workers = options.threads;
   auto engine = std::make_unique<EngineImpl>(std::move(options));
   CAPI_RETURN_NOT_OK(engine->Start());
   return std::unique_ptr<Engine>(std::move(engine));

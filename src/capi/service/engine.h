@@ -12,6 +12,7 @@
 #include "capi/base/status.h"
 #include "capi/files/files_options.h"
 #include "capi/node/node.h"
+#include "capi/python/formula_pool.h"
 #include "capi/script/loader.h"
 #include "capi/state/records.h"
 #include "capi/workflow/run_executor.h"
@@ -20,10 +21,11 @@
 namespace capi::service {
 
 struct EngineOptions {
-  std::string data_directory;  ///< "" = DefaultDataDirectory()
-  int threads = 0;             ///< 0 = the processors this process may use
-  int64_t memory_limit = 0;    ///< bytes; 0 = 70 % of the machine's memory
-  Env* env = nullptr;          ///< null = Env::Default()
+  std::string data_directory;    ///< "" = DefaultDataDirectory()
+  int threads = 0;               ///< 0 = the processors this process may use
+  int64_t memory_limit = 0;      ///< bytes; 0 = 70 % of the machine's memory
+  Env* env = nullptr;            ///< null = Env::Default()
+  python::PoolOptions formulas;  ///< interpreter of py_calc nodes and its limits
   files::FilesOptions files;
   // For tests.
   std::string sqlite_vfs;

@@ -141,6 +141,7 @@ enum class FileState : int {
   kPlanned = 0,    ///< the temp file may exist; nothing committed
   kPending = 1,    ///< committed: to be renamed to its target
   kPublished = 2,  ///< at its target
+  kLost = 3,       ///< somebody removed it between commit and publication
 };
 
 struct FileRecord {

@@ -142,6 +142,8 @@ class StateStore {
   virtual Status PlanFile(const FileRecord& file) = 0;
   /// Marks pending files as published and applies what derives from that.
   virtual Status MarkPublished(const std::vector<FileRecord>& files, const Changes& changes) = 0;
+  /// Marks pending files whose bytes are gone and applies what derives from that.
+  virtual Status MarkLost(const std::vector<FileRecord>& files, const Changes& changes) = 0;
   /// Forgets planned files (their temp files are gone).
   virtual Status ForgetPlannedFiles(const std::vector<FileRecord>& files) = 0;
   virtual Result<std::vector<FileRecord>> Files(std::optional<int64_t> run_id,

@@ -17,12 +17,14 @@ namespace capi::workflow {
 struct ReconcileReport {
   int64_t lost_claims = 0;
   int64_t files_published = 0;
+  int64_t files_lost = 0;
   int64_t temp_files_discarded = 0;
   store::TableStore::Garbage garbage;
 };
 
 /// Called at start-up by the holder of the keyspace lock, so every other owner is known to be dead:
-///  1. committed output files that did not reach their target are published;
+///  1. committed output files that did not reach their target are published; where somebody
+///     removed the bytes meanwhile, the node fails;
 ///  2. temp files of attempts that never committed are removed (later, if their server cannot be
 ///     reached now);
 ///  3. claims of dead owners are given back, or failed where the node says so;

@@ -38,6 +38,7 @@ struct ExecutorEnvironment {
   queue::Queue* queue = nullptr;
   store::TableStore* tables = nullptr;
   TableCatalog* catalog = nullptr;
+  python::FormulaPool* formulas = nullptr;  ///< for py_calc nodes
   std::string spill_directory;
   state::OwnerId owner = 0;
   bool strict = false;

@@ -149,6 +149,7 @@ Status RunExecutorImpl::EvaluateWaiting() {
           pins = UserError("dependency_failed", verdict->reason);
         } else {
           pins = PinInputs(*node, verdict->reader_run, verdict->lookup_run);
+          if (!pins.ok() && KindOf(pins.status()) == ErrorKind::kEnvironment) return pins.status();
         }
         Lock lock(mutex_);
         if (pins.ok()) {

@@ -314,6 +314,30 @@ TEST_F(SqliteStoreTest, FilesGoFromPlannedToPublished) {
   EXPECT_EQ(store_->Files(std::nullopt, std::nullopt).ValueOrDie().size(), 1u);
 }
 
+TEST_F(SqliteStoreTest, LostFilesAreNoLongerPending) {
+  const NodeId node{NewRun(), 0};
+  const auto claims = store_->ClaimBatches(node, 0, 1, kMe).ValueOrDie();
+  FileRecord file;
+  file.id = {node, 0};
+  file.attempt = 1;
+  file.target = "out.csv";
+  file.temp_path = ".out.tmp";
+  ASSERT_TRUE(store_->PlanFile(file).ok());
+  AttemptEnd end = Success(node, claims[0]);
+  end.files = {file};
+  Commit({end});
+  NodeChange failure;
+  failure.id = node;
+  failure.status = NodeStatus::kFail;
+  failure.error = {"environment", "output_lost", "gone"};
+  ASSERT_TRUE(store_->MarkLost({file}, {{failure}, {}}).ok());
+  EXPECT_TRUE(store_->Files(std::nullopt, FileState::kPending)->empty());
+  EXPECT_TRUE(store_->Files(1, FileState::kPublished)->empty());
+  EXPECT_EQ(store_->Files(1, FileState::kLost)->size(), 1u);
+  EXPECT_EQ(store_->Nodes(1)->at(0).status, NodeStatus::kFail);
+  EXPECT_EQ(store_->Nodes(1)->at(0).error.error_class, "output_lost");
+}
+
 TEST_F(SqliteStoreTest, EventsTellEveryChangeInOrder) {
   const NodeId node{NewRun(), 0};
   const auto claims = store_->ClaimBatches(node, 0, 1, kMe).ValueOrDie();
