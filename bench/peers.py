@@ -1,6 +1,6 @@
 """The pipeline of bench/lookup.yaml as a user of DuckDB or Polars would write it, for side-by-side timing.
 
-  peers.py duckdb|polars --in-dir DIR --out-dir DIR [--threads 2] [--any-order]
+  peers.py duckdb|polars --in-dir DIR --out-dir DIR [--threads 2] [--any-order] [--format csv|parquet]
 
 Intermediate tables are stored on disk, as capi stores them, and the output folder is synced before the clock stops. Prints "total SECONDS".
 """
@@ -21,14 +21,18 @@ def run_duckdb(options):
         if os.path.exists(name):
             os.remove(name)
     db = duckdb.connect(path, config={"threads": options.threads, "preserve_insertion_order": not options.any_order})
-    db.execute(f"""create table orders as select order_id, order_status status, order_purchase_timestamp bought
-        from read_csv('{options.in_dir}/orders.csv', header=true, columns={{'order_id': 'varchar', 'customer_id': 'varchar',
-        'order_status': 'varchar', 'order_purchase_timestamp': 'timestamp', 'order_approved_at': 'timestamp',
-        'order_delivered_carrier_date': 'timestamp', 'order_delivered_customer_date': 'timestamp',
-        'order_estimated_delivery_date': 'timestamp'}}) where order_purchase_timestamp between '{FIRST}' and '{LAST}'""")
-    db.execute(f"""create table items as select order_id, item, product_id, seller_id, shipping_limit, price + freight as value
-        from read_csv('{options.in_dir}/items.csv', header=true, columns={{'order_id': 'varchar', 'item': 'bigint', 'product_id': 'varchar',
-        'seller_id': 'varchar', 'shipping_limit': 'timestamp', 'price': 'decimal(18,2)', 'freight': 'decimal(18,2)'}})""")
+    parquet = options.format == "parquet"
+    orders = f"read_parquet('{options.in_dir}/orders.parquet')" if parquet else f"""read_csv('{options.in_dir}/orders.csv', header=true,
+        columns={{'order_id': 'varchar', 'customer_id': 'varchar', 'order_status': 'varchar', 'order_purchase_timestamp': 'timestamp',
+        'order_approved_at': 'timestamp', 'order_delivered_carrier_date': 'timestamp', 'order_delivered_customer_date': 'timestamp',
+        'order_estimated_delivery_date': 'timestamp'}})"""
+    db.execute(f"""create table orders as select order_id, order_status status, order_purchase_timestamp bought from {orders}
+        where order_purchase_timestamp between '{FIRST}' and '{LAST}'""")
+    items = f"read_parquet('{options.in_dir}/items.parquet')" if parquet else f"""read_csv('{options.in_dir}/items.csv', header=true,
+        columns={{'order_id': 'varchar', 'order_item_id': 'bigint', 'product_id': 'varchar', 'seller_id': 'varchar',
+        'shipping_limit_date': 'timestamp', 'price': 'decimal(18,2)', 'freight_value': 'decimal(18,2)'}})"""
+    db.execute(f"""create table items as select order_id, order_item_id item, product_id, seller_id, shipping_limit_date shipping_limit,
+        price + freight_value as value from {items}""")
     columns = "i.item, i.product_id, i.seller_id, i.shipping_limit, i.value"
     db.execute(f"create table items_inner as select o.order_id, o.bought, {columns} from orders o join items i using (order_id)")
     db.execute("""create table items_left as select o.order_id, o.bought, coalesce(i.item, 999) item, coalesce(i.product_id, '') product_id,
@@ -42,7 +46,12 @@ def run_duckdb(options):
         db.execute(f"""create table totals_{kind} as select o.order_id, any_value(o.bought) bought, {aggregates}
             from orders o {join} items i using (order_id) group by o.order_id""")
     db.execute("checkpoint")
-    for kind in ("inner", "left"):
+    for kind in ("inner", "left") if parquet else ():
+        for name, columns, order in ((f"items_{kind}", "order_id, item, product_id, seller_id, shipping_limit, value", ITEM_ORDER),
+                                     (f"totals_{kind}", "total, bought, order_id, average, lowest, highest, first_product, last_product, items",
+                                      TOTAL_ORDER)):
+            db.execute(f"copy (select {columns} from {name} t order by {order}) to '{options.out_dir}/{name}.parquet' (format parquet, codec snappy)")
+    for kind in () if parquet else ("inner", "left"):
         db.execute(f"""copy (select order_id, lpad(item::varchar, 5, '0') item, nullif(product_id, '') product_id, nullif(seller_id, '') seller_id,
             strftime(shipping_limit, '%Y-%m-%d %H:%M:%S') shipping_limit, value from items_{kind} order by {ITEM_ORDER})
             to '{options.out_dir}/items_{kind}.csv' (header, delimiter ',')""")
@@ -64,16 +73,26 @@ def run_polars(options):
         frame.write_ipc(f"{options.out_dir}/{name}.arrow")
         return frame
 
-    orders = kept(pl.scan_csv(f"{options.in_dir}/orders.csv", schema_overrides={"order_purchase_timestamp": pl.String}).select(
-        "order_id", status="order_status", bought=pl.col("order_purchase_timestamp").str.to_datetime(layout, time_unit="ms")).filter(
+    parquet = options.format == "parquet"
+
+    def scan(name):
+        if parquet:
+            return pl.scan_parquet(f"{options.in_dir}/{name}.parquet")
+        return pl.scan_csv(f"{options.in_dir}/{name}.csv", schema_overrides={"order_purchase_timestamp": pl.String})
+
+    def datetime(name):
+        return pl.col(name).dt.cast_time_unit("ms") if parquet else pl.col(name).str.to_datetime(layout, time_unit="ms")
+
+    orders = kept(scan("orders").select(
+        "order_id", status="order_status", bought=datetime("order_purchase_timestamp")).filter(
             pl.col("bought").is_between(moment(FIRST), moment(LAST))).collect(), "orders")
 
     def cents(name):
         return (pl.col(name).cast(pl.Float64) * 100).round().cast(pl.Int64)
 
-    items = kept(pl.scan_csv(f"{options.in_dir}/items.csv").select(
+    items = kept(scan("items").select(
         "order_id", item=pl.col("order_item_id").cast(pl.Int64), product_id="product_id", seller_id="seller_id",
-        shipping_limit=pl.col("shipping_limit_date").str.to_datetime(layout, time_unit="ms"),
+        shipping_limit=datetime("shipping_limit_date"),
         value=cents("price") + cents("freight_value")).collect(), "items")
     left = orders.select("order_id", "bought")
     joined = {
@@ -95,7 +114,17 @@ def run_polars(options):
         value = pl.col(name)
         return (value // 100).cast(pl.String) + "." + (value % 100).cast(pl.String).str.zfill(2)
 
+    def decimal(name):
+        return (pl.col(name) / 100).round(2).cast(pl.Decimal(18, 2))
+
     for how in ("inner", "left"):
+        if parquet:
+            joined[how].sort("order_id", "item").select("order_id", "item", "product_id", "seller_id", "shipping_limit", decimal("value")).write_parquet(
+                f"{options.out_dir}/items_{how}.parquet", compression="snappy")
+            totals[how].sort("total", "bought", "order_id", descending=True).select(
+                decimal("total"), "bought", "order_id", *map(decimal, ("average", "lowest", "highest")), "first_product", "last_product",
+                "items").write_parquet(f"{options.out_dir}/totals_{how}.parquet", compression="snappy")
+            continue
         joined[how].sort("order_id", "item").select(
             "order_id", pl.col("item").cast(pl.String).str.zfill(5), "product_id", "seller_id", pl.col("shipping_limit").dt.strftime(layout),
             money("value").alias("value")).write_csv(f"{options.out_dir}/items_{how}.csv", quote_style="never")
@@ -111,6 +140,7 @@ def main():
     parser.add_argument("--in-dir", required=True)
     parser.add_argument("--out-dir", required=True)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--format", choices=["csv", "parquet"], default="csv")
     parser.add_argument("--any-order", action="store_true", help="DuckDB: preserve_insertion_order=false")
     options = parser.parse_args()
     os.makedirs(options.out_dir, exist_ok=True)

@@ -1,8 +1,10 @@
 """Runs bench/lookup.yaml in capi and the same pipeline in DuckDB and Polars, in turn, and prints medians as a Markdown table.
 
   run.py --capi build/release/capi [--orders 1000000] [--runs 5] [--threads 2] [--directory build/bench] [--engines capi,duckdb,polars]
+         [--format csv|parquet]
 
-Every program syncs what it writes before its clock stops. Output hashes are compared (line ends of the header ignored).
+Every program syncs what it writes before its clock stops. Hashes of the outputs are compared: of CSV files the bytes (line ends of the header
+ignored), of Parquet files the values in row order.
 """
 
 import argparse
@@ -20,9 +22,26 @@ HERE = pathlib.Path(__file__).resolve().parent
 OUTPUTS = ["items_inner", "items_left", "totals_inner", "totals_left"]
 
 
-def hashes(directory):
+def value_hash(path):
+    """Of a Parquet file: values as texts, so that physical types do not count."""
+    import duckdb
+    db = duckdb.connect()
+    columns = db.execute(f"describe select * from '{path}'").fetchall()
+    # Seconds only: the default of missing dates differs in milliseconds.
+    texts = ", ".join(f"strftime({name}, '%Y-%m-%d %H:%M:%S')" if kind.startswith("TIMESTAMP") else f"{name}::varchar" for name, kind, *_ in columns)
+    digest = hashlib.sha256()
+    rows = db.execute(f"select concat_ws(',', {texts}) from '{path}'")
+    while batch := rows.fetchmany(100000):
+        digest.update("\n".join(row[0] for row in batch).encode() + b"\n")
+    return digest.hexdigest()[:16]
+
+
+def hashes(directory, file_format):
     result = {}
     for name in OUTPUTS:
+        if file_format == "parquet":
+            result[name] = value_hash(directory / f"{name}.parquet")
+            continue
         digest = hashlib.sha256()
         with open(directory / f"{name}.csv", "rb") as file:
             digest.update(file.readline().rstrip(b"\r\n").replace(b'"', b"") + b"\n")
@@ -65,22 +84,26 @@ def main():
     parser.add_argument("--batches", type=int, default=10)
     parser.add_argument("--memory-limit", default="")
     parser.add_argument("--directory", default="build/bench")
+    parser.add_argument("--format", choices=["csv", "parquet"], default="csv")
     parser.add_argument("--engines", default="capi,duckdb,polars")
     options = parser.parse_args()
     base = pathlib.Path(options.directory) / str(options.orders)
     inputs = base / "in"
-    if not (inputs / "items.csv").exists():
-        subprocess.run([sys.executable, HERE / "generate_lookup.py", "--orders", str(options.orders), "--directory", inputs], check=True)
-    for path in inputs.iterdir():
+    parquet = options.format == "parquet"
+    if not (inputs / f"items.{options.format}").exists():
+        subprocess.run([sys.executable, HERE / "generate_lookup.py", "--orders", str(options.orders), "--directory", inputs,
+                        *(["--parquet"] if parquet else [])], check=True)
+    for path in inputs.glob(f"*.{options.format}"):
         path.read_bytes()  # warm cache
+    peer_arguments = ["--format", options.format]
     commands = {
-        "capi": [options.capi, "run", HERE / "lookup.yaml", "--params", HERE / "lookup_params.yaml", "--set", f"dir_in={inputs}", "--set",
+        "capi": [options.capi, "run", HERE / ("lookup_parquet.yaml" if parquet else "lookup.yaml"), "--params", HERE / "lookup_params.yaml", "--set", f"dir_in={inputs}", "--set",
                  f"dir_out={base}/capi", "--set", f"batches={options.batches}", "--threads", options.threads, "--data-dir", base / "data",
                  *(["--memory-limit", options.memory_limit] if options.memory_limit else [])],
-        "duckdb": [sys.executable, HERE / "peers.py", "duckdb", "--in-dir", inputs, "--out-dir", base / "duckdb", "--threads", options.threads],
+        "duckdb": [sys.executable, HERE / "peers.py", "duckdb", "--in-dir", inputs, "--out-dir", base / "duckdb", "--threads", options.threads, *peer_arguments],
         "duckdb, any order": [sys.executable, HERE / "peers.py", "duckdb", "--any-order", "--in-dir", inputs, "--out-dir", base / "duckdb", "--threads",
-                              options.threads],
-        "polars": [sys.executable, HERE / "peers.py", "polars", "--in-dir", inputs, "--out-dir", base / "polars", "--threads", options.threads],
+                              options.threads, *peer_arguments],
+        "polars": [sys.executable, HERE / "peers.py", "polars", "--in-dir", inputs, "--out-dir", base / "polars", "--threads", options.threads, *peer_arguments],
     }
     wanted = options.engines.split(",")
     results = {name: [] for name in commands if name.split(",")[0] in wanted}
@@ -93,7 +116,7 @@ def main():
             output.mkdir(parents=True)
             os.sync()
             results[name].append(measured(commands[name]))
-            digests[name] = hashes(output)
+            digests[name] = hashes(output, options.format)
     print(f"orders {options.orders}, {options.runs} runs, {options.threads} threads, write + fdatasync {sync_rate(base):.0f} MB/s\n")
     print("| program | wall s (median) | wall s (all) | CPU s | peak MB | MB written | ratio |")
     print("|---|---|---|---|---|---|---|")

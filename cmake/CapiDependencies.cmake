@@ -31,6 +31,29 @@ set_target_properties(capi_arrow PROPERTIES
   INTERFACE_SYSTEM_INCLUDE_DIRECTORIES "${CAPI_ARROW_INCLUDE}")
 add_library(Capi::Arrow ALIAS capi_arrow)
 
+# S3 of the wheel, used for its credentials chain only.
+add_library(capi_arrow_s3 SHARED IMPORTED GLOBAL)
+set_target_properties(capi_arrow_s3 PROPERTIES
+  IMPORTED_LOCATION "${CAPI_ARROW_LIBDIR}/libarrow_s3.so.${CAPI_ARROW_SO}"
+  INTERFACE_LINK_LIBRARIES capi_arrow)
+add_library(Capi::ArrowS3 ALIAS capi_arrow_s3)
+
+# libcurl and libssh2 use OpenSSL. The wheel's libparquet exports a whole OpenSSL of its own, and what
+# comes first in a program is what everybody gets: Debian's libraries must stand before the wheel's.
+# Link options come before libraries; without --no-as-needed they would be dropped there.
+pkg_check_modules(CAPI_TRANSFER REQUIRED libcurl libssh2 libcrypto)
+add_library(capi_transfer INTERFACE)
+target_include_directories(capi_transfer INTERFACE ${CAPI_TRANSFER_INCLUDE_DIRS})
+target_link_libraries(capi_transfer INTERFACE ${CAPI_TRANSFER_LIBRARIES})
+target_link_options(capi_transfer INTERFACE
+  "LINKER:--push-state,--no-as-needed,-lcrypto,-lssl,-lcurl,-lssh2,--pop-state")
+add_library(Capi::Transfer ALIAS capi_transfer)
+add_library(capi_parquet SHARED IMPORTED GLOBAL)
+set_target_properties(capi_parquet PROPERTIES
+  IMPORTED_LOCATION "${CAPI_ARROW_LIBDIR}/libparquet.so.${CAPI_ARROW_SO}"
+  INTERFACE_LINK_LIBRARIES capi_arrow)
+add_library(Capi::Parquet ALIAS capi_parquet)
+
 # Static libraries whose symbols the wheel exports too must not be exported from our binaries.
 function(capi_static_library name archive)
   add_library(${name} INTERFACE)

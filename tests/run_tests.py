@@ -11,6 +11,10 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+UNIT_TEST_TIMEOUT_SECONDS = 1500
+# For each target; $CAPI_FUZZ_SECONDS wins.
+FUZZ_SECONDS = 15
+FULL_FUZZ_SECONDS = 600
 TSAN_ROOMS = ["exec", "workflow", "state", "queue"]
 TSAN_ENVIRONMENT = {"TSAN_OPTIONS": "ignore_noninstrumented_modules=1 halt_on_error=1"}
 
@@ -21,14 +25,36 @@ class Totals:
         self.failed = 0
         self.skipped = 0
         self.failures = []
+        self.stages = []
+        self.cases = {}
 
     def add(self, name, passed, failed, skipped, seconds):
+        self.stages.append((name, seconds))
         self.passed += passed
         self.failed += failed
         self.skipped += skipped
         if failed:
             self.failures.append(name)
         print(f"-- {name}: {passed} passed, {failed} failed, {skipped} skipped ({seconds:.0f} s)", flush=True)
+
+    def note_cases(self, output):
+        """Remembers lines such as "run cases: 20 passed, 3 deviations" of case suites."""
+        for line in output.splitlines():
+            counts = re.match(r"\s*([\w ()]+): (\d+ passed,.* \d+ deviations)", line)
+            if counts:
+                self.cases[counts.group(1)] = counts.group(2)
+
+    def report(self):
+        print("\nseconds by stage:")
+        for name, seconds in self.stages:
+            print(f"{seconds:8.0f}  {name}")
+        print(f"{sum(seconds for _, seconds in self.stages):8.0f}  total")
+        for name, counts in self.cases.items():
+            print(f"{name}: {counts}")
+        if self.failures:
+            print("failed: " + ", ".join(self.failures))
+        print(f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped")
+        return 1 if self.failed or not self.passed else 0
 
 
 def run(command, **options):
@@ -56,13 +82,16 @@ def unit_tests(preset, totals, rooms=None, environment=None):
             continue
         started = time.monotonic()
         with tempfile.NamedTemporaryFile(suffix=".json") as report:
-            process = subprocess.run([binary, f"--gtest_output=json:{report.name}"], cwd=ROOT, stdout=subprocess.PIPE,
-                                     stderr=subprocess.STDOUT, text=True, errors="replace", timeout=1500,
-                                     env={**os.environ, **(environment or {})})
+            try:
+                process = subprocess.run([binary, f"--gtest_output=json:{report.name}"], cwd=ROOT, stdout=subprocess.PIPE,
+                                         stderr=subprocess.STDOUT, text=True, errors="replace", timeout=UNIT_TEST_TIMEOUT_SECONDS,
+                                         env={**os.environ, **(environment or {})})
+            except subprocess.TimeoutExpired as error:
+                print((error.stdout or b"").decode(errors="replace")[-6000:])
+                totals.add(f"{preset} {room} (timed out)", 0, 1, 0, time.monotonic() - started)
+                continue
             text = pathlib.Path(report.name).read_text()
-        for line in process.stdout.splitlines():
-            if re.search(r"\d+ passed, \d+ (failed|deviations)|deviations", line):
-                print("   " + line.strip())
+        totals.note_cases(process.stdout)
         if not text:
             print(process.stdout[-6000:])
             totals.add(f"{preset} {room}", 0, 1, 0, time.monotonic() - started)
@@ -84,6 +113,7 @@ def counted(name, command, totals, environment=None):
     process = run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
                   env={**os.environ, **(environment or {})})
     print(process.stdout, end="", flush=True)
+    totals.note_cases(process.stdout)
     counts = re.findall(r"(\d+) passed, (\d+) failed(?:, (\d+) skipped)?", process.stdout)
     passed, failed, skipped = (int(n or 0) for n in (counts[-1] if counts else (0, 1, 0)))
     if process.returncode != 0 and failed == 0:
@@ -103,19 +133,22 @@ def main():
     if build("release", [], totals, ["-DCAPI_BUILD_TESTS=ON"]):
         unit_tests("release", totals)
         counted("integration", [python, "tests/integration_test.py", "--capi", "build/release/capi", *full], totals)
-        if (ROOT / "tests" / "tutorial_test.py").exists():
-            counted("tutorial", [python, "tests/tutorial_test.py", "build/release/capi"], totals)
+        counted("python", [python, "tests/python_test.py", "--capi", "build/release/capi", *full], totals)
+        counted("parquet", [python, "tests/parquet_test.py", "--capi", "build/release/capi", *full], totals)
+        counted("remote", [python, "tests/remote_test.py", "--capi", "build/release/capi"], totals)
+        counted("tutorial", [python, "tests/tutorial_test.py", "build/release/capi"], totals)
+        counted("install", [python, "tests/install_test.py", "build/release"], totals)
+        counted("tidy", [python, "tests/tidy_test.py", "build/release", *full], totals)
     if build("asan-ubsan", [], totals):
         unit_tests("asan-ubsan", totals)
     if build("tsan", [f"capi_{room}_test" for room in TSAN_ROOMS], totals):
         unit_tests("tsan", totals, TSAN_ROOMS, TSAN_ENVIRONMENT)
+    if build("fuzz", [path.stem for path in sorted((ROOT / "src").rglob("*_fuzz.cc"))], totals):
+        seconds = FULL_FUZZ_SECONDS if options.full else FUZZ_SECONDS
+        counted("fuzz", [python, "tests/fuzz_test.py", "build/fuzz", "--seconds", seconds], totals)
     if options.full and build("debug", [], totals):
         unit_tests("debug", totals)
-
-    if totals.failures:
-        print("failed: " + ", ".join(totals.failures))
-    print(f"{totals.passed} passed, {totals.failed} failed, {totals.skipped} skipped")
-    return 1 if totals.failed or not totals.passed else 0
+    return totals.report()
 
 
 if __name__ == "__main__":

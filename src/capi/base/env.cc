@@ -79,7 +79,7 @@ class PosixWritableFile : public WritableFile {
 
   Status Close() override {
     if (!fd_.open()) return Status::OK();
-    const Status flushed = Flush();
+    Status flushed = Flush();
     fd_.Close();
     buffer_ = std::string();
     return flushed;
@@ -166,6 +166,8 @@ class PosixEnv : public Env {
     if (stat(path.c_str(), &status) < 0) return PosixError(errno, "read file attributes", path);
     FileInfo info;
     info.size = status.st_size;
+    constexpr int64_t kBlockBytes = 512;  // whatever the file system's blocks are
+    info.allocated_bytes = int64_t{status.st_blocks} * kBlockBytes;
     info.mtime_ns = Nanos(status.st_mtim);
     info.inode = status.st_ino;
     info.is_directory = S_ISDIR(status.st_mode);
@@ -219,6 +221,15 @@ class PosixEnv : public Env {
   Status RemoveFile(const std::string& path) override {
     if (unlink(path.c_str()) == 0 || errno == ENOENT) return Status::OK();
     return PosixError(errno, "remove file", path);
+  }
+
+  Status PunchHole(const std::string& path, int64_t offset, int64_t length) override {
+    CAPI_ASSIGN_OR_RETURN(FileDescriptor fd, OpenFile(path, O_WRONLY, "open file for writing"));
+    if (fallocate(fd.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length) == 0 ||
+        errno == EOPNOTSUPP || errno == ENOSYS) {
+      return Status::OK();
+    }
+    return PosixError(errno, "punch hole into file", path);
   }
 
   Status RemoveTree(const std::string& path) override {

@@ -40,6 +40,9 @@ class MappedFile {
 
 struct FileInfo {
   int64_t size = 0;
+  /// What it takes on the disk: less than `size` where it has holes, more where blocks are not
+  /// full.
+  int64_t allocated_bytes = 0;
   int64_t mtime_ns = 0;
   uint64_t inode = 0;
   bool is_directory = false;
@@ -69,6 +72,9 @@ class Env {
   /// Removing a missing file is not an error.
   virtual Status RemoveFile(const std::string& path) = 0;
   virtual Status RemoveTree(const std::string& path) = 0;
+  /// Gives the whole blocks inside a range of a file back to the disk; the range reads as zeros
+  /// afterwards, the size stays. Does nothing where the file system cannot do it.
+  virtual Status PunchHole(const std::string& path, int64_t offset, int64_t length) = 0;
   virtual Status SyncDirectory(const std::string& path) = 0;
 
   /// Wall clock, milliseconds since 1970 UTC.

@@ -170,6 +170,21 @@ TEST_F(EnvTest, StatTellsWhetherAFileIsTheSame) {
   EXPECT_NE(env_->Stat(directory_ / "other").ValueOrDie().inode, first.inode);
 }
 
+TEST_F(EnvTest, HolesReadAsZerosAndTakeNoSpace) {
+  constexpr int64_t kMiB = int64_t{1} << 20;
+  const std::string path = directory_ / "file";
+  const std::string content(static_cast<size_t>(3 * kMiB), 'x');
+  Write(path, content);
+  ASSERT_TRUE(env_->PunchHole(path, kMiB, kMiB).ok());
+  const std::string punched = env_->ReadFile(path).ValueOrDie();
+  const FileInfo info = env_->Stat(path).ValueOrDie();
+  EXPECT_EQ(info.size, 3 * kMiB);
+  if (info.allocated_bytes >= 3 * kMiB) GTEST_SKIP() << "no holes in this file system";
+  EXPECT_LE(info.allocated_bytes, 2 * kMiB + kMiB / 10);
+  EXPECT_EQ(punched, std::string(kMiB, 'x') + std::string(kMiB, '\0') + std::string(kMiB, 'x'));
+  ExpectNotFound(env_->PunchHole(directory_ / "missing", 0, 1), directory_ / "missing");
+}
+
 TEST_F(EnvTest, ListsNamesSorted) {
   for (const char* name : {"b", "a", ".hidden", "c"}) Write(directory_ / name, "");
   EXPECT_EQ(env_->ListDirectory(directory_.path()).ValueOrDie(),

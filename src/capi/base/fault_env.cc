@@ -134,10 +134,10 @@ bool FaultEnv::NameChange::Touches(const NameChange& other) const {
          (path == other.new_path || (kind == Kind::kRename && new_path == other.new_path));
 }
 
-void FaultEnv::FailAppend(int64_t k, const std::string& directory) {
+void FaultEnv::FailAppend(int64_t k, const std::string& prefix) {
   const std::lock_guard<std::mutex> lock(mutex_);
   appends_until_full_ = k;
-  full_directory_ = directory.empty() ? "" : directory + "/";
+  full_prefix_ = prefix;
   disk_full_ = false;
 }
 
@@ -215,7 +215,7 @@ Result<std::unique_ptr<WritableFile>> FaultEnv::NewWritableFile(const std::strin
 }
 
 Status FaultEnv::CountAppend(const std::string& path) {
-  if (appends_until_full_ == 0 || !path.starts_with(full_directory_)) return Status::OK();
+  if (appends_until_full_ == 0 || !path.starts_with(full_prefix_)) return Status::OK();
   if (appends_until_full_ > 1) {
     --appends_until_full_;
     return Status::OK();
@@ -229,7 +229,7 @@ Status FaultEnv::AppendTo(Inode* inode, int fd, const std::string& path, std::st
   const std::lock_guard<std::mutex> lock(mutex_);
   if (epoch != epoch_) return EnvironmentError("file was open during a simulated crash");
   CAPI_RETURN_NOT_OK(BeginChange());
-  const Status full = CountAppend(path);
+  Status full = CountAppend(path);
   // The last blocks of a disk take a part of the bytes.
   if (!full.ok()) bytes = bytes.substr(0, bytes.size() / 2);
   CAPI_RETURN_NOT_OK(WriteFully(fd, bytes, path));
@@ -371,6 +371,12 @@ void FaultEnv::AddPrerequisites(std::vector<bool>* chosen) const {
       if (pending_[j].Touches(pending_[i])) (*chosen)[j] = true;
     }
   }
+}
+
+Status FaultEnv::PunchHole(const std::string& path, int64_t offset, int64_t length) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  CAPI_RETURN_NOT_OK(BeginChange());
+  return base_->PunchHole(path, offset, length);
 }
 
 Status FaultEnv::SyncDirectory(const std::string& path) {

@@ -19,8 +19,8 @@ namespace capi {
 
 /// Thread-safe. Tracks paths below `root` only; other paths go straight to the base environment.
 /// Paths must be written the same way at every call (no "..", no doubled slashes, no links).
-/// Renaming a directory and creating one are taken as durable at once. Real syncs are skipped:
-/// nothing here survives a power cut of the machine.
+/// Renaming a directory, creating one and punching a hole are taken as durable at once. Real syncs
+/// are skipped: nothing here survives a power cut of the machine.
 class FaultEnv : public Env {
  public:
   /// `root` is created; "<root>.inodes" beside it keeps contents that a crash may bring back and is
@@ -34,10 +34,10 @@ class FaultEnv : public Env {
   /// clears the faults set below. No other call may be under way.
   Status Crash(uint64_t seed);
 
-  /// The k-th append (or write at a position) to a file below `directory` from now fails with
-  /// ENOSPC (1 = the next one), and so does every later one until Crash or FailAppend(0). "": the
-  /// whole root.
-  void FailAppend(int64_t k, const std::string& directory = "");
+  /// The k-th append (or write at a position) from now to a file whose path begins with `prefix`
+  /// fails with ENOSPC (1 = the next one), and so does every later one until Crash or
+  /// FailAppend(0).
+  void FailAppend(int64_t k, const std::string& prefix = "");
   /// That append was reached.
   bool disk_full() const;
   /// The k-th Sync or SyncDirectory from now fails; like real disks, once. 0: none.
@@ -72,6 +72,7 @@ class FaultEnv : public Env {
   Status Rename(const std::string& from, const std::string& to) override;
   Status RemoveFile(const std::string& path) override;
   Status RemoveTree(const std::string& path) override;
+  Status PunchHole(const std::string& path, int64_t offset, int64_t length) override;
   Status SyncDirectory(const std::string& path) override;
   int64_t NowMillis() override;
   int64_t MonotonicNanos() override;
@@ -161,7 +162,7 @@ class FaultEnv : public Env {
   int64_t operations_ = 0;
   int64_t stop_at_ = -1;
   int64_t appends_until_full_ = 0;
-  std::string full_directory_;
+  std::string full_prefix_;
   bool disk_full_ = false;
   int64_t syncs_until_failure_ = 0;
 };

@@ -39,6 +39,7 @@ std::vector<CommandWords> WordsOf(const CLI::App& app) {
 
 void PrintBash(const std::vector<CommandWords>& commands) {
   std::vector<std::string> names;
+  names.reserve(commands.size());
   for (const CommandWords& command : commands) names.push_back(command.name);
   std::printf(
       "# bash completion for capi: eval \"$(capi completion bash)\"\n"

@@ -4,8 +4,10 @@
 
 #include "capi/cli/arguments.h"
 #include "capi/cli/commands.h"
+#include "capi/cli/configuration.h"
 #include "capi/diagram/dot.h"
 #include "capi/diagram/svg.h"
+#include "capi/service/engine.h"
 #include "capi/service/validate.h"
 
 namespace capi::cli {
@@ -17,8 +19,11 @@ struct DiagramArguments {
   script::LoadOptions options;
 };
 
-int PrintDiagram(const DiagramArguments& arguments) {
-  const script::LoadResult result = service::LoadScript(arguments.options, Env::Default());
+int PrintDiagram(const CLI::App& app, const DiagramArguments& arguments) {
+  const std::optional<config::Config> config = LoadConfig(app, {});
+  if (!config) return kExitUsage;
+  const script::LoadResult result =
+      service::LoadScript(arguments.options, Env::Default(), service::FilesOptionsOf(*config));
   PrintDiagnostics({}, result.errors);
   if (!result.errors.empty()) return kExitUsage;
   if (arguments.format == "dot") {
@@ -44,7 +49,7 @@ void AddDiagramCommand(CLI::App* app, int* exit_code) {
   command->add_option("--format", arguments->format, "svg or dot")
       ->check(CLI::IsMember({"svg", "dot"}));
   command->footer("Example: capi diagram script.yaml --params params.yaml > dag.svg");
-  command->callback([arguments, exit_code] { *exit_code = PrintDiagram(*arguments); });
+  command->callback([app, arguments, exit_code] { *exit_code = PrintDiagram(*app, *arguments); });
 }
 
 }  // namespace capi::cli

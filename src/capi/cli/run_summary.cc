@@ -93,6 +93,7 @@ std::string SummaryJson(const service::RunSummary& summary) {
   json["data_dir"] = summary.data_directory;
   json["run_id"] = summary.run_id;
   json["status"] = StatusText(summary);
+  if (!summary.error.ok()) json["error"] = summary.error.message();
   json["resumed"] = summary.resumed;
   json["batches_kept"] = summary.batches_kept;
   json["elapsed_ms"] = summary.elapsed_ms;
@@ -122,6 +123,14 @@ std::string SummaryJson(const service::RunSummary& summary) {
           {"kind", node.error.kind}, {"class", node.error.error_class}, {"text", node.error.text}};
     }
     json["nodes"].push_back(std::move(entry));
+  }
+  json["inputs"] = nlohmann::ordered_json::array();
+  for (const service::FileRead& file : summary.inputs) {
+    nlohmann::ordered_json entry = {{"node", file.node}};
+    const auto record =
+        nlohmann::ordered_json::parse(file.record, nullptr, /*allow_exceptions=*/false);
+    if (record.is_object()) entry.update(record);
+    json["inputs"].push_back(std::move(entry));
   }
   json["files"] = nlohmann::ordered_json::array();
   for (const service::FileWritten& file : summary.files) {

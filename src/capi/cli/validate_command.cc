@@ -5,7 +5,9 @@
 
 #include "capi/cli/arguments.h"
 #include "capi/cli/commands.h"
+#include "capi/cli/configuration.h"
 #include "capi/script/print.h"
+#include "capi/service/engine.h"
 #include "capi/service/validate.h"
 
 namespace capi::cli {
@@ -19,7 +21,9 @@ struct ValidateArguments {
   bool strict = false;
 };
 
-int Validate(const ValidateArguments& arguments) {
+int Validate(const CLI::App& app, const ValidateArguments& arguments) {
+  const std::optional<config::Config> config = LoadConfig(app, {});
+  if (!config) return kExitUsage;
   script::LoadOptions options;
   options.script_url = arguments.script;
   options.parameters_url = arguments.parameters;
@@ -32,7 +36,8 @@ int Validate(const ValidateArguments& arguments) {
     }
     options.overrides.push_back(*std::move(assignment));
   }
-  const script::LoadResult result = service::LoadScript(options, Env::Default());
+  const script::LoadResult result =
+      service::LoadScript(options, Env::Default(), service::FilesOptionsOf(*config));
   PrintDiagnostics(result.warnings, result.errors);
   if (!result.errors.empty()) {
     std::fprintf(stderr, "%zu error%s\n", result.errors.size(),
@@ -56,7 +61,7 @@ void AddValidateCommand(CLI::App* app, int* exit_code) {
   command->add_flag("--strict", arguments->strict, "Warnings are errors");
   command->footer(
       "Example: capi validate examples/flights/flights.yaml --params examples/flights/params.yaml");
-  command->callback([arguments, exit_code] { *exit_code = Validate(*arguments); });
+  command->callback([app, arguments, exit_code] { *exit_code = Validate(*app, *arguments); });
 }
 
 }  // namespace capi::cli

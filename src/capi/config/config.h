@@ -62,7 +62,7 @@ struct PyCalcSettings {
   std::string interpreter_path = "python3";
   std::vector<std::string> interpreter_params = {"-u", "-"};
   int64_t execution_timeout_ms = 5000;
-  int64_t memory_limit = 0;                   ///< bytes of one interpreter, 0 = its own default
+  int64_t memory_limit = 0;                   ///< bytes of one interpreter; 0 = default, -1 = none
   bool sandbox = true;                        ///< no network, no writing
   std::vector<std::string> passed_variables;  ///< of the environment
 };

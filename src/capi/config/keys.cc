@@ -37,6 +37,11 @@ Key Bytes(Key key) {
   return key;
 }
 
+Key Unlimited(Key key) {
+  key.may_be_none = true;
+  return key;
+}
+
 Key OneOf(Key key, std::vector<std::string_view> choices) {
   key.choices = std::move(choices);
   return key;
@@ -100,9 +105,10 @@ void DeclarePrograms(std::vector<Key>* keys) {
                        "files.timeout", "CAPI_FILES_TIMEOUT", "a transfer without any progress",
                        +[](Config* c) { return &c->files.timeout_ms; }),
                    1, kHour));
-  keys->push_back(Declare(
+  const Key interpreter = Declare(
       "custom_processors.py_calc.python_interpreter_path", "CAPI_PYCALC_INTERPRETER_PATH",
-      "Python interpreter for formulas", +[](Config* c) { return &c->py_calc.interpreter_path; }));
+      "Python interpreter for formulas", +[](Config* c) { return &c->py_calc.interpreter_path; });
+  keys->push_back(Also(interpreter, "", {"CAPI_PYTHON"}));
   keys->push_back(Declare(
       "custom_processors.py_calc.python_interpreter_params", "CAPI_PYCALC_INTERPRETER_PARAMS",
       "its arguments", +[](Config* c) { return &c->py_calc.interpreter_params; }));
@@ -112,10 +118,11 @@ void DeclarePrograms(std::vector<Key>* keys) {
           "a formula call that takes longer fails its batch",
           +[](Config* c) { return &c->py_calc.execution_timeout_ms; }),
       1, 24 * kHour));
-  keys->push_back(Bytes(Declare(
+  const Key memory_limit = Declare(
       "custom_processors.py_calc.memory_limit", "CAPI_PYCALC_MEMORY_LIMIT",
-      "memory of one interpreter; 0 = its own default",
-      +[](Config* c) { return &c->py_calc.memory_limit; })));
+      "address space of one interpreter; 0 = 4GiB, none = no limit",
+      +[](Config* c) { return &c->py_calc.memory_limit; });
+  keys->push_back(Unlimited(Bytes(memory_limit)));
   keys->push_back(Declare(
       "custom_processors.py_calc.sandbox", "CAPI_PYCALC_SANDBOX",
       "formulas have no network and cannot write, as far as the kernel can see to it",
@@ -302,9 +309,11 @@ void DeclareQueues(std::vector<Key>* keys) {
 
 struct Shown {
   Config* config;
+  bool may_be_none;
   std::string operator()(std::string* (*target)(Config*)) const { return *target(config); }
   std::string operator()(int64_t* (*target)(Config*)) const {
-    return std::to_string(*target(config));
+    const int64_t value = *target(config);
+    return may_be_none && value < 0 ? "none" : std::to_string(value);
   }
   std::string operator()(bool* (*target)(Config*)) const {
     return *target(config) ? "true" : "false";
@@ -345,7 +354,7 @@ std::string_view TypeName(const Key& key) {
 
 std::string ShowValue(const Key& key, const Config& config) {
   Config copy = config;  // the accessors are for writing
-  std::string text = std::visit(Shown{&copy}, key.target);
+  std::string text = std::visit(Shown{&copy, key.may_be_none}, key.target);
   if (key.secrecy == Secrecy::kSecret && !text.empty()) return std::string(kRedacted);
   return key.secrecy == Secrecy::kUrl ? RedactUrl(text) : text;
 }

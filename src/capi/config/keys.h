@@ -40,6 +40,7 @@ struct Key {
   int64_t least = INT64_MIN;
   int64_t most = INT64_MAX;
   Unit unit = Unit::kNone;
+  bool may_be_none = false;  ///< the text "none" is accepted and means -1, no limit
   /// Texts: the allowed ones in any letter case; empty = any text. "" is always allowed.
   std::vector<std::string_view> choices;
   Secrecy secrecy = Secrecy::kOpen;

@@ -120,6 +120,10 @@ class Setter {
     return Status::OK();
   }
   Status SetText(int64_t* target, std::string_view text) {
+    if (key_.may_be_none && text == "none") {
+      *target = -1;
+      return Status::OK();
+    }
     CAPI_ASSIGN_OR_RETURN(const int64_t value, ParseNumber(key_, text));
     return SetInteger(target, value);
   }

@@ -1,9 +1,8 @@
 #pragma once
 
-// SHA-256 (FIPS 180-4) of files.
+// SHA-256 (FIPS 180-4) of inputs, and what S3 signs with.
 
-#include <array>
-#include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -13,19 +12,20 @@ namespace capi::files {
 class Sha256 {
  public:
   Sha256();
+  ~Sha256();
+  Sha256(const Sha256&) = delete;
+  Sha256& operator=(const Sha256&) = delete;
   void Update(std::string_view bytes);
   /// 64 hex digits in lower case. Once.
   std::string Finish();
 
  private:
-  static constexpr size_t kBlockBytes = 64;
-  void Compress(const unsigned char* block);
-
-  std::array<uint32_t, 8> state_;
-  uint64_t num_bytes_ = 0;
-  std::array<unsigned char, kBlockBytes> pending_;  ///< the begin of a block
+  void* context_;  ///< EVP_MD_CTX
 };
 
 std::string Sha256Hex(std::string_view bytes);
+/// 32 bytes.
+std::string HmacSha256(std::string_view key, std::string_view bytes);
+std::string HexOf(std::string_view bytes);
 
 }  // namespace capi::files

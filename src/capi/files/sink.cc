@@ -99,9 +99,13 @@ Status Publish(Env* env, const SinkPlan& plan, int64_t size) {
     const Result<FileInfo> target = env->Stat(plan.target);
     if (!target.ok() && !IsFileNotFound(target.status())) return target.status();
     if (!target.ok() || target->size != size) {
-      return EnvironmentError(
+      ErrorInfo info;
+      info.kind = ErrorKind::kEnvironment;
+      info.error_class = "output_lost";
+      return MakeError(
+          std::move(info),
           "output file is lost: neither the sealed file nor a published one of its size exists: " +
-          plan.temp_path + ", " + plan.target);
+              plan.temp_path + ", " + plan.target);
     }
   }
   // Also when already renamed: the crash may have come between the rename and the sync.

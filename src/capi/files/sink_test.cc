@@ -80,6 +80,7 @@ TEST_F(SinkTest, PublishingALostFileIsAnError) {
   ASSERT_TRUE(env_->RemoveFile(plan_.temp_path).ok());
   Status status = Publish(env_.get(), plan_, size);
   EXPECT_EQ(KindOf(status), ErrorKind::kEnvironment);
+  EXPECT_EQ(InfoOf(status).error_class, "output_lost");
   EXPECT_NE(status.message().find(target_), std::string::npos) << status;
   // A target of another size is somebody else's.
   auto other = env_->NewWritableFile(target_).ValueOrDie();
@@ -131,7 +132,7 @@ TEST_F(SinkTest, OtherSchemes) {
     EXPECT_EQ(ClassOf(PlanSink(env_.get(), url).status()), "unsupported_scheme");
   }
   EXPECT_EQ(PlanSink(env_.get(), "s3://b/x").status().message(),
-            "writing s3 addresses is not built in yet: s3://b/x");
+            "writing s3 addresses is not possible here: s3://b/x");
   EXPECT_EQ(ClassOf(PlanSink(env_.get(), "").status()), "bad_address");
 }
 

@@ -1,6 +1,6 @@
 #pragma once
 
-// Bytes behind an address, and files that appear only when published (architecture P6).
+// Addresses and fingerprints of inputs, and local inputs. files.h is the door for all schemes.
 
 #include <cstdint>
 #include <memory>
@@ -19,13 +19,20 @@ Scheme SchemeOf(const std::string& url);
 /// Path of a local address ("file://" stripped).
 std::string LocalPath(const std::string& url);
 
+/// The address without what must not be shown: passwords, and queries of http (tokens, signatures).
+std::string Redacted(const std::string& url);
+/// The same for all addresses in a text.
+std::string RedactedText(std::string_view text);
+
 /// What identified an input when a node was pinned; a later attempt must see the same.
 struct Fingerprint {
-  int64_t size = 0;
+  int64_t size = 0;  ///< -1: the server does not tell
   int64_t mtime_ns = 0;
-  uint64_t inode = 0;
+  uint64_t inode = 0;     ///< local files only
+  std::string etag = {};  ///< of http(s) and S3 as the server gives it
   bool operator==(const Fingerprint&) const = default;
 };
+/// "size:mtime:inode" or "size:mtime:inode:etag", without line ends.
 std::string ToText(const Fingerprint& fingerprint);
 Result<Fingerprint> ParseFingerprint(const std::string& text);
 
@@ -35,6 +42,8 @@ Result<Fingerprint> FingerprintOf(Env* env, const std::string& url);
 /// Maps the whole input. When `expected` is given and differs: kUser class "input_changed".
 Result<std::shared_ptr<MappedFile>> OpenInput(Env* env, const std::string& url,
                                               const Fingerprint* expected);
+/// kUser class "input_changed".
+Status InputChanged(const std::string& url, const Fingerprint& expected, const Fingerprint& actual);
 
 /// Fetcher over Env (local files) used by the script loader.
 std::unique_ptr<Fetcher> NewFetcher(Env* env);

@@ -36,12 +36,15 @@ TEST(FingerprintTest, TextRoundTrip) {
   const Fingerprint fingerprint{12, 1700000000123456789, 18446744073709551615u};
   EXPECT_EQ(ToText(fingerprint), "12:1700000000123456789:18446744073709551615");
   EXPECT_EQ(ParseFingerprint(ToText(fingerprint)).ValueOrDie(), fingerprint);
+  const Fingerprint remote{-1, 5, 0, "W/\"a:b\nc\""};
+  EXPECT_EQ(ToText(remote).find('\n'), std::string::npos);
+  EXPECT_EQ(ParseFingerprint(ToText(remote)).ValueOrDie(), remote);
   const Fingerprint before_1970{0, -5, 1};
   EXPECT_EQ(ParseFingerprint(ToText(before_1970)).ValueOrDie(), before_1970);
 }
 
 TEST(FingerprintTest, RefusesOtherTexts) {
-  for (const char* text : {"", "1", "1:2", "1:2:", "1:2:3:4", "1:2:3 ", " 1:2:3", "-1:2:3", "a:b:c",
+  for (const char* text : {"", "1", "1:2", "1:2:", "1:2:3:", "1:2:3 ", " 1:2:3", "-2:2:3", "a:b:c",
                            "1:2:-3", "99999999999999999999:2:3"}) {
     EXPECT_FALSE(ParseFingerprint(text).ok()) << text;
   }
@@ -105,7 +108,7 @@ TEST_F(SourceTest, RefusesOtherSchemes) {
           fetcher->Fetch(url).status()}) {
       EXPECT_EQ(KindOf(status), ErrorKind::kUser);
       EXPECT_EQ(ClassOf(status), "unsupported_scheme");
-      EXPECT_EQ(status.message(), "reading " + scheme + " addresses is not built in yet: " + url);
+      EXPECT_EQ(status.message(), "reading " + scheme + " addresses is not possible here: " + url);
     }
   }
   EXPECT_EQ(ClassOf(fetcher->Fetch("gopher://host/x").status()), "unsupported_scheme");

@@ -200,18 +200,21 @@ std::string QuoteForMessage(std::string_view cell) {
   return shown + "\"... (" + std::to_string(cell.size()) + " bytes)";
 }
 
-Status ErrorAt(const CsvReadOptions& options, std::string_view text, int64_t offset,
+Status ErrorAt(const CsvReadOptions& options, const TextLines& lines, int64_t offset,
                std::string_view error_class, const std::string& message) {
-  const std::string_view before = text.substr(0, static_cast<size_t>(offset));
-  const size_t line_break = before.rfind('\n');
+  const TextLines::Place place = lines.PlaceOf(offset);
   ErrorInfo info;
   info.kind = ErrorKind::kUser;
   info.error_class = std::string(error_class);
   info.place.file = options.file_name;
-  info.place.line = CountNewlines(before) + 1;
-  info.place.column = static_cast<int64_t>(
-      line_break == std::string_view::npos ? before.size() + 1 : before.size() - line_break);
+  info.place.line = place.line;
+  info.place.column = place.column;
   return MakeError(std::move(info), message);
+}
+
+Status ErrorAt(const CsvReadOptions& options, std::string_view text, int64_t offset,
+               std::string_view error_class, const std::string& message) {
+  return ErrorAt(options, TextLines(text.data()), offset, error_class, message);
 }
 
 std::string RaggedMessage(const RawRecord& record, int64_t num_cells) {

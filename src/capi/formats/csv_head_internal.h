@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "capi/base/status.h"
+#include "capi/formats/csv_lines_internal.h"
 #include "capi/formats/csv_reader.h"
 #include "capi/formats/csv_record_internal.h"
 
@@ -34,6 +35,9 @@ struct CsvHead {
 Result<CsvHead> ReadHead(std::string_view text, const CsvReadOptions& options);
 
 /// A user error at a byte of the file.
+Status ErrorAt(const CsvReadOptions& options, const TextLines& lines, int64_t offset,
+               std::string_view error_class, const std::string& message);
+/// The same in a text that is there from its begin.
 Status ErrorAt(const CsvReadOptions& options, std::string_view text, int64_t offset,
                std::string_view error_class, const std::string& message);
 /// Class and message of the error of a record that does not have num_cells cells.

@@ -1,6 +1,7 @@
 #include "capi/formats/csv_reader.h"
 
 #include <algorithm>
+#include <limits>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -29,8 +30,9 @@ constexpr int64_t kMaxBatchTextBytes = int64_t{256} << 20;
 /// A piece of a section, made of whole records.
 struct Block {
   const DataSection* section = nullptr;
+  std::string_view text;  ///< ends with the block; what comes before it may be gone
   int64_t begin = 0;
-  int64_t end = 0;
+  int64_t end() const { return static_cast<int64_t>(text.size()); }
 };
 
 /// What a transform returned, or a record that was left out.
@@ -45,11 +47,13 @@ struct BlockResult {
   Status status;
   CsvReadStatistics statistics;
   int64_t num_bytes = 0;
+  int64_t end = 0;
 };
 
-/// What is common to all blocks of a file. Immutable.
+/// What is common to all blocks of a file. Immutable, except that `lines` moves on.
 struct FilePlan {
-  std::string_view text;
+  explicit FilePlan(const char* data) : lines(data) {}
+  TextLines lines;
   const CsvReadOptions* options = nullptr;
   const std::function<Result<std::shared_ptr<void>>(CsvBatch)>* transform = nullptr;
   std::vector<CsvConversion> conversions;
@@ -80,30 +84,13 @@ CsvReject MakeReject(std::string_view text, int64_t begin, int64_t end, int64_t 
   return reject;
 }
 
-/// Physical lines of ascending offsets.
-class LineCounter {
- public:
-  explicit LineCounter(std::string_view text) : text_(text) {}
-  int64_t LineOf(int64_t offset) {
-    line_ += CountNewlines(
-        text_.substr(static_cast<size_t>(offset_), static_cast<size_t>(offset - offset_)));
-    offset_ = offset;
-    return line_;
-  }
-
- private:
-  const std::string_view text_;
-  int64_t offset_ = 0;
-  int64_t line_ = 1;
-};
-
 /// Reads blocks of one section. Used by one thread at a time, block after block.
 class BlockReader {
  public:
   BlockReader(const FilePlan* plan, const DataSection* section)
       : plan_(*plan),
         section_(*section),
-        tokenizer_(plan->text, plan->options->separator, plan->head.num_cells, section->positions,
+        tokenizer_(plan->options->separator, plan->head.num_cells, section->positions,
                    std::clamp<int64_t>(plan->options->block_bytes, 16, kWindowBytes)) {
     for (const CsvConversion& conversion : plan->conversions) {
       builders_.push_back(CsvColumnBuilder::Make(&conversion));
@@ -114,8 +101,9 @@ class BlockReader {
 
   BlockResult Read(const Block& block) {
     BlockResult result;
-    result.num_bytes = block.end - block.begin;
-    tokenizer_.Start(block.begin, block.end);
+    result.num_bytes = block.end() - block.begin;
+    result.end = block.end();
+    tokenizer_.Start(block.text, block.begin);
     block_ = block;
     batch_rows_ = 0;
     const int64_t left_over_before = LeftOverCells();
@@ -171,7 +159,7 @@ class BlockReader {
         CAPI_RETURN_NOT_OK(Flush(result));
         const int64_t offset = OffsetOf(chunk, num_rows);
         RawRecord record;
-        NextRecord(plan_.text, plan_.options->separator, offset, &record);
+        NextRecord(block_.text, plan_.options->separator, offset, &record);
         AddReject(record, record.cells.back().begin, UnclosedError(offset), result);
       }
       if (tokenizer_.fault() == CsvTokenizer::Fault::kTooLong) {
@@ -180,9 +168,9 @@ class BlockReader {
       if (tokenizer_.fault() == CsvTokenizer::Fault::kRagged) {
         CAPI_RETURN_NOT_OK(Flush(result));
         RawRecord record;
-        NextRecord(plan_.text, plan_.options->separator, tokenizer_.fault_offset(), &record);
+        NextRecord(block_.text, plan_.options->separator, tokenizer_.fault_offset(), &record);
         AddReject(record, record.begin, FaultError(), result);
-        tokenizer_.Start(record.end, block_.end);
+        tokenizer_.Start(block_.text, record.end);
       }
     }
     return Flush(result);
@@ -213,7 +201,7 @@ class BlockReader {
       CAPI_RETURN_NOT_OK(Flush(result));
     }
     RawRecord record;
-    NextRecord(plan_.text, plan_.options->separator, OffsetOf(chunk, from + good_rows), &record);
+    NextRecord(block_.text, plan_.options->separator, OffsetOf(chunk, from + good_rows), &record);
     const auto cell = static_cast<size_t>(section_.positions[bad_column]);
     AddReject(record, record.cells[cell].begin,
               CellError(OffsetOf(chunk, from + good_rows), bad_column, error), result);
@@ -223,14 +211,14 @@ class BlockReader {
   void AddReject(const RawRecord& record, int64_t error_offset, const Status& error,
                  BlockResult* result) const {
     result->items.push_back(
-        {nullptr, MakeReject(plan_.text, record.begin, record.end, error_offset, error)});
+        {nullptr, MakeReject(block_.text, record.begin, record.end, error_offset, error)});
   }
 
   static int64_t RowOffset(const CellChunk& chunk, int64_t row) {
     return static_cast<int64_t>(chunk.record_begins[row]);
   }
   int64_t OffsetOf(const CellChunk& chunk, int64_t row) const {
-    return chunk.base - plan_.text.data() + RowOffset(chunk, row);
+    return chunk.base - block_.text.data() + RowOffset(chunk, row);
   }
 
   /// Appends rows [from, from + n) of the chunk to the batch.
@@ -272,7 +260,7 @@ class BlockReader {
     batch_offset_ = OffsetOf(chunk, row);
     // From the size of the first records; buffers grow when that was wrong.
     const int64_t bytes_per_row = std::max<int64_t>(1, chunk.text_bytes / chunk.num_rows);
-    const int64_t rows = (block_.end - batch_offset_) / bytes_per_row;
+    const int64_t rows = (block_.end() - batch_offset_) / bytes_per_row;
     const int64_t expected_rows =
         std::clamp(rows + rows / 32 + 1, chunk.num_rows - row, data::kMaxBatchRows);
     for (const auto& builder : builders_) {
@@ -301,7 +289,8 @@ class BlockReader {
     }
     CsvBatch batch;
     batch.batch = data::MakeBatch(plan_.fields, std::move(columns), num_rows);
-    batch.text = plan_.text;
+    batch.text = block_.text;
+    batch.lines = &plan_.lines;
     batch.first_offset = batch_offset_;
     batch.separator = plan_.options->separator;
     std::vector<CsvReject> rejects;
@@ -322,7 +311,7 @@ class BlockReader {
 
   Status UnclosedError(int64_t offset) const {
     RawRecord record;
-    NextRecord(plan_.text, plan_.options->separator, offset, &record);
+    NextRecord(block_.text, plan_.options->separator, offset, &record);
     return RecordError(record.cells.back().begin, "csv_unclosed_quote",
                        "a quoted cell is never closed");
   }
@@ -330,12 +319,12 @@ class BlockReader {
   Status FaultError() const {
     const int64_t offset = tokenizer_.fault_offset();
     if (tokenizer_.fault() == CsvTokenizer::Fault::kTooLong) {
-      return ErrorAt(*plan_.options, plan_.text, offset, "csv_record_too_long",
+      return ErrorAt(*plan_.options, plan_.lines, offset, "csv_record_too_long",
                      "a record is too long (is a quote not closed?): more than " +
                          std::to_string(kMaxRecordBytes) + " bytes");
     }
     RawRecord record;
-    NextRecord(plan_.text, plan_.options->separator, offset, &record);
+    NextRecord(block_.text, plan_.options->separator, offset, &record);
     return RecordError(record.begin, kRaggedRecord, RaggedMessage(record, plan_.head.num_cells));
   }
 
@@ -345,7 +334,7 @@ class BlockReader {
                      const std::string& message) const {
     return plan_.options->reject != nullptr
                ? UserError(error_class, message)
-               : ErrorAt(*plan_.options, plan_.text, offset, error_class, message);
+               : ErrorAt(*plan_.options, plan_.lines, offset, error_class, message);
   }
 
   Status CellError(int64_t offset, size_t column, const Status& why) const {
@@ -354,7 +343,7 @@ class BlockReader {
       return why;
     }
     RawRecord record;
-    NextRecord(plan_.text, plan_.options->separator, offset, &record);
+    NextRecord(block_.text, plan_.options->separator, offset, &record);
     const RawCell& cell = record.cells[static_cast<size_t>(section_.positions[column])];
     const CsvColumn& description = plan_.conversions[column].column();
     std::string message = "cannot read a cell as " +
@@ -363,7 +352,7 @@ class BlockReader {
     if (!description.header.empty() && description.header != description.field.name) {
       message += " (header " + QuoteForMessage(description.header) + ")";
     }
-    message += ", cell " + QuoteForMessage(CellText(plan_.text, cell));
+    message += ", cell " + QuoteForMessage(CellText(block_.text, cell));
     if (!description.format.empty()) {
       message += ", format \"" + description.format + "\"";
     }
@@ -445,42 +434,132 @@ int64_t BlockBytes(const exec::Context& context, const CsvReadOptions& options) 
 
 /// Accounts for the blocks at work.
 exec::Reservation ReserveForBlocks(const exec::Context& context, int64_t block_bytes,
-                                   int64_t file_bytes) {
+                                   const files::InputText& input) {
   if (context.memory == nullptr) {
     return exec::Reservation();
   }
+  const int64_t at_work = block_bytes * PipelineWindow(context);
   exec::Reservation reservation(context.memory);
-  reservation.ForceGrow(kMemoryPerTextByte *
-                        std::min(block_bytes * PipelineWindow(context), file_bytes));
+  // Text that is not a mapped file is memory itself, and what it was packed from says little.
+  reservation.ForceGrow(input.keeps_text()
+                            ? kMemoryPerTextByte * std::min(at_work, input.expected_bytes())
+                            : (kMemoryPerTextByte + 1) * at_work);
   return reservation;
+}
+
+/// The text of an input without its byte order mark, as far as it has arrived.
+class ArrivingText {
+ public:
+  ArrivingText(const exec::Context& context, files::InputText* input)
+      : context_(context), input_(*input) {}
+
+  /// Looks at the first bytes.
+  Status Begin() {
+    constexpr int64_t kMarkBytes = 3;
+    CAPI_ASSIGN_OR_RETURN(const int64_t available, input_.WaitFor(kMarkBytes, context_.cancel));
+    const std::string_view begin(input_.data(), static_cast<size_t>(available));
+    mark_bytes_ = TrimFileText(begin.substr(0, kMarkBytes)).data() - begin.data();
+    return Status::OK();
+  }
+  const char* data() const { return input_.data() + mark_bytes_; }
+
+  /// The text up to `wanted` at least, unless it ends before; ended() tells.
+  Result<std::string_view> UpTo(int64_t wanted) {
+    constexpr int64_t kEverything = std::numeric_limits<int64_t>::max();
+    if (input_.keeps_text()) wanted = kEverything - mark_bytes_;
+    CAPI_ASSIGN_OR_RETURN(const int64_t available,
+                          input_.WaitFor(mark_bytes_ + wanted, context_.cancel));
+    std::string_view text(data(), static_cast<size_t>(available - mark_bytes_));
+    ended_ = available < mark_bytes_ + wanted;
+    if (ended_ && text.ends_with('\r')) text.remove_suffix(1);
+    return text;
+  }
+  /// The last text that UpTo returned is all there is.
+  bool ended() const { return ended_; }
+
+  /// Text before `begin`, the begin of a line, is not needed any more.
+  void Release(int64_t begin, TextLines* lines) {
+    if (!input_.keeps_text()) lines->Release(begin);
+    input_.Release(mark_bytes_ + begin);
+  }
+
+ private:
+  const exec::Context& context_;
+  files::InputText& input_;
+  int64_t mark_bytes_ = 0;
+  bool ended_ = false;
+};
+
+/// Reads as much text as the head needs.
+Result<CsvHead> ReadArrivingHead(ArrivingText* arriving, const CsvReadOptions& options) {
+  for (int64_t wanted = int64_t{64} << 10;; wanted *= 4) {
+    CAPI_ASSIGN_OR_RETURN(const std::string_view text, arriving->UpTo(wanted));
+    Result<CsvHead> head = ReadHead(text, options);
+    if (arriving->ended()) return head;
+    const bool settled = head.ok() && head->unclosed_offset < 0 && !head->sections.empty();
+    if (!settled && wanted > kMaxRecordBytes) {
+      CAPI_RETURN_NOT_OK(head.status());
+      return ErrorAt(options, text, 0, "csv_record_too_long",
+                     "no data was found in the first bytes of the file (is a quote not closed?): " +
+                         std::to_string(wanted));
+    }
+    // Anything that touches the end of what is there may be different with more of it.
+    if (!settled) continue;
+    DataSection& last = head->sections.back();
+    const auto size = static_cast<int64_t>(text.size());
+    if (FindRecordEnd(text, options.separator, last.begin, last.begin + 1) < size ||
+        wanted > kMaxRecordBytes) {
+      last.end = std::numeric_limits<int64_t>::max();
+      return head;
+    }
+  }
 }
 
 /// Cuts the sections into blocks at record ends.
 class BlockCutter {
  public:
-  BlockCutter(const FilePlan* plan, int64_t block_bytes)
-      : plan_(*plan), block_bytes_(block_bytes) {}
+  BlockCutter(const FilePlan* plan, ArrivingText* arriving, int64_t block_bytes)
+      : plan_(*plan), arriving_(*arriving), block_bytes_(block_bytes) {}
 
-  std::optional<Block> Next() {
+  Result<std::optional<Block>> Next() {
     if (section_ == plan_.head.sections.size()) {
       return std::nullopt;
     }
     const DataSection& section = plan_.head.sections[section_];
-    const int64_t begin = std::max(at_, section.begin);
-    const std::string_view text = plan_.text.substr(0, static_cast<size_t>(section.end));
-    const int64_t end =
-        section.end - begin <= block_bytes_
-            ? section.end
-            : FindRecordEnd(text, plan_.options->separator, begin, begin + block_bytes_);
-    at_ = end;
-    if (end == section.end) {
-      ++section_;
+    Block block;
+    block.section = &section;
+    block.begin = std::max(at_, section.begin);
+    const int64_t target = block.begin + block_bytes_;
+    // Beyond the target, so that most blocks are found to end at once.
+    constexpr int64_t kSlackBytes = 4 << 10;
+    for (int64_t slack = kSlackBytes;; slack *= 4) {
+      CAPI_ASSIGN_OR_RETURN(std::string_view text, arriving_.UpTo(target + slack));
+      bool is_last = arriving_.ended();
+      if (section.end < static_cast<int64_t>(text.size())) {
+        text = text.substr(0, static_cast<size_t>(section.end));
+        is_last = true;
+      }
+      const auto size = static_cast<int64_t>(text.size());
+      if (is_last && size <= target) {
+        block.text = text;
+        ++section_;
+        break;
+      }
+      const int64_t end = FindRecordEnd(text, plan_.options->separator, block.begin, target);
+      // Behind a record that is too long nothing is read.
+      if (is_last || end < size || slack > kMaxRecordBytes) {
+        block.text = text.substr(0, static_cast<size_t>(end));
+        if (is_last && end == size) ++section_;
+        break;
+      }
     }
-    return Block{&section, begin, end};
+    at_ = block.end();
+    return block;
   }
 
  private:
   const FilePlan& plan_;
+  ArrivingText& arriving_;
   const int64_t block_bytes_;
   size_t section_ = 0;
   int64_t at_ = 0;
@@ -510,7 +589,7 @@ int64_t CsvBatch::LineOf(int64_t row) const {
   for (int64_t i = 0; i <= row; ++i) {
     internal::NextRecord(text, separator, record.end, &record);
   }
-  return 1 + internal::CountNewlines(text.substr(0, static_cast<size_t>(record.begin)));
+  return lines->PlaceOf(record.begin).line;
 }
 
 void CsvBatch::Reject(const std::vector<std::pair<int64_t, Status>>& rows) const {
@@ -523,34 +602,35 @@ void CsvBatch::Reject(const std::vector<std::pair<int64_t, Status>>& rows) const
   }
 }
 
-Status ReadCsv(const exec::Context& context, std::string_view text, const CsvReadOptions& options,
+Status ReadCsv(const exec::Context& context, files::InputText* input, const CsvReadOptions& options,
                const std::function<Result<std::shared_ptr<void>>(CsvBatch)>& transform,
                const std::function<Status(std::shared_ptr<void>)>& emit,
                CsvReadStatistics* statistics) {
   *statistics = {};
-  const auto file_bytes = static_cast<int64_t>(text.size());
-  internal::FilePlan plan;
-  plan.text = internal::TrimFileText(text);
+  internal::ArrivingText arriving(context, input);
+  CAPI_RETURN_NOT_OK(arriving.Begin());
+  internal::FilePlan plan(arriving.data());
   plan.options = &options;
   plan.transform = &transform;
   internal::MakeConversions(options, &plan);
-  CAPI_ASSIGN_OR_RETURN(plan.head, internal::ReadHead(plan.text, options));
+  CAPI_ASSIGN_OR_RETURN(plan.head, internal::ReadArrivingHead(&arriving, options));
   if (plan.head.unclosed_offset >= 0) {
     statistics->unclosed_quotes = 1;
     if (options.strict) {
-      return internal::ErrorAt(options, plan.text, plan.head.unclosed_offset, "csv_unclosed_quote",
+      return internal::ErrorAt(options, plan.lines, plan.head.unclosed_offset, "csv_unclosed_quote",
                                "a quoted cell is never closed");
     }
   }
 
   const int64_t block_bytes = internal::BlockBytes(context, options);
-  const exec::Reservation reservation =
-      internal::ReserveForBlocks(context, block_bytes, file_bytes);
-  internal::BlockCutter cutter(&plan, block_bytes);
+  const exec::Reservation reservation = internal::ReserveForBlocks(context, block_bytes, *input);
+  internal::BlockCutter cutter(&plan, &arriving, block_bytes);
   internal::BlockReaderPool readers(&plan);
-  internal::LineCounter lines(plan.text);
+  const int64_t file_bytes = input->expected_bytes();
   int64_t bytes_done = 0;
-  const auto add_progress = [&context, &bytes_done](int64_t bytes, int64_t records) {
+  const auto add_progress = [&](int64_t bytes, int64_t records) {
+    // Of a packed file more text comes than it has bytes.
+    bytes = std::min(bytes, file_bytes - bytes_done);
     bytes_done += bytes;
     if (context.progress != nullptr) {
       context.progress->work_done.fetch_add(bytes, std::memory_order_relaxed);
@@ -559,7 +639,7 @@ Status ReadCsv(const exec::Context& context, std::string_view text, const CsvRea
   };
   CAPI_RETURN_NOT_OK((exec::OrderedPipeline<internal::Block, internal::BlockResult>(
       context.pool, context.cancel, static_cast<int>(internal::PipelineWindow(context)),
-      [&cutter]() -> Result<std::optional<internal::Block>> { return cutter.Next(); },
+      [&cutter]() { return cutter.Next(); },
       [&readers](internal::Block block) -> Result<internal::BlockResult> {
         return readers.Read(block);
       },
@@ -570,7 +650,9 @@ Status ReadCsv(const exec::Context& context, std::string_view text, const CsvRea
             continue;
           }
           CsvReject& reject = *item.reject;
-          reject.line = lines.LineOf(reject.offset);
+          // Rejects come in the order of the file: no line is counted twice.
+          plan.lines.Release(reject.offset);
+          reject.line = plan.lines.PlaceOf(reject.offset).line;
           reject.error =
               Located(reject.error,
                       {options.file_name, reject.line + reject.lines_to_error, reject.column}, "");
@@ -580,10 +662,41 @@ Status ReadCsv(const exec::Context& context, std::string_view text, const CsvRea
         statistics->unclosed_quotes += block.statistics.unclosed_quotes;
         statistics->left_over_cells += block.statistics.left_over_cells;
         add_progress(block.num_bytes, block.statistics.records);
-        return block.status;
+        CAPI_RETURN_NOT_OK(block.status);
+        arriving.Release(block.end, &plan.lines);
+        return Status::OK();
       })));
   add_progress(file_bytes - bytes_done, 0);  // what lies outside of the data
   return Status::OK();
+}
+
+namespace {
+
+/// A text in memory.
+class WholeText final : public files::InputText {
+ public:
+  explicit WholeText(std::string_view text) : text_(text) {}
+  const char* data() const override { return text_.data(); }
+  Result<int64_t> WaitFor(int64_t, const exec::CancelToken&) override { return expected_bytes(); }
+  void Release(int64_t) override {}
+  Result<files::InputRecord> Finish(const exec::CancelToken&) override {
+    return files::InputRecord{};
+  }
+  int64_t expected_bytes() const override { return static_cast<int64_t>(text_.size()); }
+  bool keeps_text() const override { return true; }
+
+ private:
+  const std::string_view text_;
+};
+
+}  // namespace
+
+Status ReadCsv(const exec::Context& context, std::string_view text, const CsvReadOptions& options,
+               const std::function<Result<std::shared_ptr<void>>(CsvBatch)>& transform,
+               const std::function<Status(std::shared_ptr<void>)>& emit,
+               CsvReadStatistics* statistics) {
+  WholeText input(text);
+  return ReadCsv(context, &input, options, transform, emit, statistics);
 }
 
 }  // namespace capi::formats

@@ -15,8 +15,13 @@
 #include "capi/data/go_format.h"
 #include "capi/data/types.h"
 #include "capi/exec/context.h"
+#include "capi/files/input.h"
 
 namespace capi::formats {
+
+namespace internal {
+class TextLines;
+}  // namespace internal
 
 struct CsvColumn {
   data::Field field;
@@ -69,26 +74,33 @@ struct CsvBatch {
   /// repeat few values are dictionaries.
   std::shared_ptr<arrow::RecordBatch> batch;
 
-  /// 1-based physical line on which a row begins. For messages only: it reads the file up to there.
-  /// Valid during ReadCsv.
+  /// 1-based physical line on which a row begins. For messages only: it reads the text up to there.
+  /// Valid during the call of the transform that got the batch.
   int64_t LineOf(int64_t row) const;
   /// Gives rows that the transform cannot use to options.reject, behind the batch's own result.
   /// Ascending rows with their errors.
   void Reject(const std::vector<std::pair<int64_t, Status>>& rows) const;
 
-  std::string_view text;     ///< the whole file
+  std::string_view text;     ///< at least up to the last row; its begin may be gone
   int64_t first_offset = 0;  ///< where the first row begins
   char separator = ',';
+  const internal::TextLines* lines = nullptr;
   std::vector<CsvReject>* rejects = nullptr;
 };
 
-/// Reads the whole text with all threads of context.pool: `transform` runs in parallel on batches,
+/// Reads the whole input with all threads of context.pool: `transform` runs in parallel on batches,
 /// `emit` gets its results in file order, one at a time (see exec::OrderedPipeline).
 /// The error is that of the first bad row of the file, and in it of the first column of
 /// options.columns: kUser, place = file:line:column of the cell, message names column, cell text
 /// (shortened) and what was wrong. An error of `transform` counts for the first row of its batch.
 /// Data rows before the header line (first_data_line < header_line) read cell 0 for every column.
-/// text must stay valid during the call (a mapped file).
+/// Text that arrives over time is read as it comes, and given up behind the last batch emitted.
+/// Errors of the input as they are.
+Status ReadCsv(const exec::Context& context, files::InputText* input, const CsvReadOptions& options,
+               const std::function<Result<std::shared_ptr<void>>(CsvBatch)>& transform,
+               const std::function<Status(std::shared_ptr<void>)>& emit,
+               CsvReadStatistics* statistics);
+/// Of a text that is there already and stays valid during the call.
 Status ReadCsv(const exec::Context& context, std::string_view text, const CsvReadOptions& options,
                const std::function<Result<std::shared_ptr<void>>(CsvBatch)>& transform,
                const std::function<Status(std::shared_ptr<void>)>& emit,

@@ -34,15 +34,25 @@ class CsvRejectTest : public ::testing::Test {
                        MakeColumn("c", FieldType::kDecimal2, 2)};
     return options;
   }
-  Rejected Read(std::string_view text, CsvReadOptions options) {
+  template <typename Input>
+  Rejected ReadOnce(Input input, CsvReadOptions options) {
     Rejected result;
     options.reject = [&result](CsvReject reject) {
       result.rejects.push_back(std::move(reject));
       return Status::OK();
     };
-    result.outcome = ReadAll(&context_, text, options);
+    result.outcome = ReadInput(&context_, input, options);
     EXPECT_TRUE(result.outcome.status.ok()) << Describe(result.outcome.status);
     return result;
+  }
+  /// Of a text that is there; one that arrives over time must give the same.
+  Rejected Read(std::string_view text, const CsvReadOptions& options) {
+    TricklingText trickle(text);
+    const Rejected streamed = ReadOnce<files::InputText*>(&trickle, options);
+    Rejected whole = ReadOnce(text, options);
+    EXPECT_EQ(streamed.text(), whole.text());
+    EXPECT_EQ(streamed.outcome.rows, whole.outcome.rows);
+    return whole;
   }
   TestContext context_{2};
 };
@@ -96,7 +106,8 @@ TEST_F(CsvRejectTest, AnErrorOfTheReceiverEndsTheReading) {
   options.reject = [&seen](const CsvReject& reject) {
     return ++seen == 2 ? reject.error : Status::OK();
   };
-  const ReadOutcome outcome = ReadAll(&context_, "x,a,1\n1,a,1\ny,a,1\n2,a,1\nz,a,1\n", options);
+  constexpr std::string_view kText = "x,a,1\n1,a,1\ny,a,1\n2,a,1\nz,a,1\n";
+  const ReadOutcome outcome = ReadInput(&context_, kText, options);
   EXPECT_EQ(InfoOf(outcome.status).place.line, 3);
   EXPECT_EQ(outcome.rows.size(), 1u);
   EXPECT_EQ(seen, 2);

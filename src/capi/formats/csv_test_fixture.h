@@ -2,6 +2,7 @@
 
 // Fixtures of this room's tests: a pool, reading a text into memory, case files.
 
+#include <algorithm>
 #include <fstream>
 #include <memory>
 #include <string>
@@ -48,8 +49,32 @@ struct ReadOutcome {
   CsvReadStatistics statistics;
 };
 
-inline ReadOutcome ReadAll(TestContext* context, std::string_view text,
-                           const CsvReadOptions& options) {
+/// A text that arrives byte by byte and is overwritten where it was given up.
+class TricklingText final : public files::InputText {
+ public:
+  explicit TricklingText(std::string_view text) : text_(text) {}
+  const char* data() const override { return text_.data(); }
+  Result<int64_t> WaitFor(int64_t end, const exec::CancelToken&) override {
+    return std::min(end, static_cast<int64_t>(text_.size()));
+  }
+  void Release(int64_t begin) override {
+    std::fill(text_.begin() + released_, text_.begin() + begin, '?');
+    released_ = begin;
+  }
+  Result<files::InputRecord> Finish(const exec::CancelToken&) override {
+    return files::InputRecord{};
+  }
+  int64_t expected_bytes() const override { return static_cast<int64_t>(text_.size()); }
+  bool keeps_text() const override { return false; }
+
+ private:
+  std::string text_;
+  int64_t released_ = 0;
+};
+
+/// `input` is a text or a files::InputText*.
+template <typename Input>
+ReadOutcome ReadInput(TestContext* context, Input input, const CsvReadOptions& options) {
   struct Lined {
     std::shared_ptr<arrow::RecordBatch> batch;
     int64_t first_line;
@@ -57,7 +82,7 @@ inline ReadOutcome ReadAll(TestContext* context, std::string_view text,
   };
   ReadOutcome outcome;
   outcome.status = ReadCsv(
-      **context, text, options,
+      **context, input, options,
       [](CsvBatch batch) -> Result<std::shared_ptr<void>> {
         const int64_t last = batch.batch->num_rows() - 1;
         return std::make_shared<Lined>(Lined{batch.batch, batch.LineOf(0), batch.LineOf(last)});
@@ -77,6 +102,23 @@ inline ReadOutcome ReadAll(TestContext* context, std::string_view text,
         return Status::OK();
       },
       &outcome.statistics);
+  return outcome;
+}
+
+/// Reads a text that is there and one that arrives over time: both must give the same.
+inline ReadOutcome ReadAll(TestContext* context, std::string_view text,
+                           const CsvReadOptions& options) {
+  TricklingText trickle(text);
+  const ReadOutcome streamed = ReadInput<files::InputText*>(context, &trickle, options);
+  context->progress().work_done = 0;
+  context->progress().rows_in = 0;
+  ReadOutcome outcome = ReadInput(context, text, options);
+  EXPECT_EQ(Describe(streamed.status), Describe(outcome.status));
+  EXPECT_EQ(streamed.rows, outcome.rows);
+  EXPECT_EQ(streamed.lines, outcome.lines);
+  EXPECT_EQ(streamed.statistics.records, outcome.statistics.records);
+  EXPECT_EQ(streamed.statistics.unclosed_quotes, outcome.statistics.unclosed_quotes);
+  EXPECT_EQ(streamed.statistics.left_over_cells, outcome.statistics.left_over_cells);
   return outcome;
 }
 

@@ -14,10 +14,9 @@ constexpr int64_t kPadding = 64;
 
 }  // namespace
 
-CsvTokenizer::CsvTokenizer(std::string_view text, char separator, int64_t num_cells,
-                           std::vector<int64_t> wanted, int64_t window_bytes)
-    : text_(text),
-      separator_(separator),
+CsvTokenizer::CsvTokenizer(char separator, int64_t num_cells, std::vector<int64_t> wanted,
+                           int64_t window_bytes)
+    : separator_(separator),
       num_cells_(num_cells),
       num_wanted_(static_cast<int64_t>(wanted.size())),
       window_bytes_(window_bytes),
@@ -36,8 +35,10 @@ CsvTokenizer::CsvTokenizer(std::string_view text, char separator, int64_t num_ce
                    [](const WantedCell& a, const WantedCell& b) { return a.cell < b.cell; });
 }
 
-void CsvTokenizer::Start(int64_t begin, int64_t end) {
-  end_ = end;
+void CsvTokenizer::Start(std::string_view text, int64_t begin) {
+  text_ = text;
+  block_begin_ = begin;
+  end_ = static_cast<int64_t>(text.size());
   window_begin_ = begin;
   window_active_ = false;
   record_begin_ = 0;
@@ -84,7 +85,7 @@ bool CsvTokenizer::Next(CellChunk* chunk) {
     }
   }
   chunk->base = text_.data() + window_begin_;
-  chunk->readable_begin = text_.data();
+  chunk->readable_begin = text_.data() + block_begin_;
   chunk->readable_end = text_.data() + text_.size();
   chunk->num_rows = num_rows_;
   chunk->text_bytes = text_bytes;

@@ -45,19 +45,19 @@ struct CellChunk {
   std::string_view text(CellRef cell) const { return {data(cell), cell.length()}; }
 };
 
-/// Used by one thread. text must outlive it.
+/// Used by one thread.
 class CsvTokenizer {
  public:
   enum class Fault : uint8_t { kNone, kRagged, kTooLong };
 
   /// wanted[i] is the index in the record of the i-th column of the chunks, below num_cells (the
   /// number of cells of every record). window_bytes is how much text is looked at in one step.
-  CsvTokenizer(std::string_view text, char separator, int64_t num_cells,
-               std::vector<int64_t> wanted, int64_t window_bytes);
+  CsvTokenizer(char separator, int64_t num_cells, std::vector<int64_t> wanted,
+               int64_t window_bytes);
 
-  /// Goes to the block [begin, end), which consists of whole records. May be called again and
-  /// again.
-  void Start(int64_t begin, int64_t end);
+  /// Goes to the block that begins at `begin` and ends with the text; it consists of whole records,
+  /// and nothing before it is read. The text must outlive the block. May be called again and again.
+  void Start(std::string_view text, int64_t begin);
   /// False at the end of the block. When fault() is set afterwards, the record at fault_offset() is
   /// wrong and the chunk holds the records before it (perhaps none); nothing may be read after
   /// that.
@@ -80,7 +80,8 @@ class CsvTokenizer {
   void StoreDecoded(std::string_view content, CellRef* cell);
   void Store(size_t* next_wanted, int64_t cell, CellRef ref, bool encoded);
 
-  const std::string_view text_;
+  std::string_view text_;  // up to the end of the block
+  int64_t block_begin_ = 0;
   const char separator_;
   const int64_t num_cells_;
   const int64_t num_wanted_;

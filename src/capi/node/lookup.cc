@@ -24,9 +24,8 @@ constexpr int64_t kSliceRows = 8192;
 /// Matches wanted per slice.
 constexpr int64_t kSliceMatches = 65536;
 
-/// The right side is partitioned when it takes more than limit / kRightShare; a partition takes at
-/// most limit / (kPartitionShare * threads), because each thread joins one at a time.
-constexpr int64_t kRightShare = 2;
+/// A right side larger than the memory limit is partitioned; a partition takes at most limit /
+/// (kPartitionShare * threads), because each thread joins one at a time.
 constexpr int64_t kPartitionShare = 8;
 
 int64_t SliceRowsFor(const store::Index& index, const store::Table& right) {

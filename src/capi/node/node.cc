@@ -66,11 +66,19 @@ Result<std::unique_ptr<NodeRunner>> NodeRunner::Make(NodeSetup setup) {
       if (setup.node->processor->type == script::ProcessorType::kTagAndDenormalize) {
         return MakeTagRunner(std::move(setup));
       }
-      return UserError("unsupported_processor",
-                       "py_calc nodes are validated but cannot be executed by this version: node " +
-                           setup.node->name);
+      return MakePyCalcRunner(std::move(setup));
   }
   return BugError("node of an unknown type");
+}
+
+Result<std::unique_ptr<files::Sink>> CreateRecordedSink(const NodeSetup& setup,
+                                                        const BatchTask& task,
+                                                        const std::string& url,
+                                                        files::SinkPlan* plan) {
+  const files::RecordPlan record = [&task](const files::SinkPlan& recorded) {
+    return task.before_create ? task.before_create(recorded) : Status::OK();
+  };
+  return setup.files->CreateSink(url, record, plan);
 }
 
 }  // namespace capi::node

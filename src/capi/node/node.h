@@ -13,8 +13,8 @@
 #include "capi/base/status.h"
 #include "capi/exec/context.h"
 #include "capi/expr/evaluator.h"
-#include "capi/files/sink.h"
-#include "capi/files/source.h"
+#include "capi/files/files.h"
+#include "capi/python/formula_pool.h"
 #include "capi/script/model.h"
 #include "capi/store/table_store.h"
 
@@ -45,6 +45,8 @@ struct BatchResult {
   RowCounts counts;
   std::optional<store::AttemptManifest> table;
   std::vector<FileOutput> files;
+  /// Of a file reader: what it read.
+  std::optional<files::InputRecord> input;
 };
 
 /// What is common to all batches of a node in a run.
@@ -60,16 +62,19 @@ struct NodeSetup {
   /// Pinned fingerprints of file_reader->urls.
   std::vector<files::Fingerprint> inputs;
   store::TableStore* tables = nullptr;
+  /// For py_calc nodes.
+  python::FormulaPool* formulas = nullptr;
   Env* env = nullptr;
+  files::Files* files = nullptr;
   bool strict = false;
 };
 
 struct BatchTask {
   int64_t batch_index = 0;
   int64_t attempt = 0;
-  /// Called before an output file is created, so that the caller can record the temp path. May be
-  /// null.
-  std::function<Status(const files::SinkPlan&)> before_create;
+  /// Called before an output file is created, so that the caller can record the temp path; for S3
+  /// again when the upload has its id. May be null.
+  files::RecordPlan before_create;
 };
 
 /// Runs batches of one node. Made once per node and run: programs are compiled here, not per batch.

@@ -33,6 +33,9 @@
 #include "capi/script/loader.h"
 #include "capi/script/text_fetcher.h"
 
+#define EXPECT_CONTAINS(text, part) \
+  EXPECT_NE((text).find(part), std::string::npos) << (text) << "\nhas no " << (part)
+
 namespace capi::node {
 
 using data::FieldType;
@@ -272,7 +275,8 @@ class NodeTest : public testing::Test {
                              "    is_default: true\n"
                              "    rules:\n"
                              "      - {cmd: go, expression: 'nrs.run_id > 0'}\n";
-    script::TextFetcher fetcher({{"s.yaml", text}});
+    files_["s.yaml"] = text;
+    script::TextFetcher fetcher(files_);
     script::LoadOptions options;
     options.script_url = "s.yaml";
     script::LoadResult loaded = script::LoadScript(options, &fetcher);
@@ -325,7 +329,9 @@ class NodeTest : public testing::Test {
     setup.run_id = kRunId;
     setup.environment.now = data::Instant::FromMillis(1600000000000);
     setup.tables = tables_store_.get();
+    setup.formulas = formulas_.get();
     setup.env = Env::Default();
+    setup.files = file_access_.get();
     setup.strict = strict_;
     if (node->table_reader) setup.reader = tables_.at({kRunId, node->table_reader->table});
     if (node->lookup) {
@@ -334,7 +340,7 @@ class NodeTest : public testing::Test {
     }
     if (node->file_reader) {
       for (const std::string& url : node->file_reader->urls) {
-        setup.inputs.push_back(Must(files::FingerprintOf(Env::Default(), url)));
+        setup.inputs.push_back(Must(file_access_->FingerprintOf(url)));
       }
     }
     return setup;
@@ -347,9 +353,13 @@ class NodeTest : public testing::Test {
 
   static constexpr int64_t kRunId = 1;
   const TestDirectory directory_;
+  const std::unique_ptr<files::Files> file_access_ = Must(files::Files::Make(Env::Default(), {}));
   std::shared_ptr<const script::Script> script_;
   std::unique_ptr<store::TableStore> tables_store_;
   std::map<store::TableId, std::shared_ptr<const store::Table>> tables_;
+  /// What the loader can fetch besides the script.
+  std::map<std::string, std::string> files_;
+  std::unique_ptr<python::FormulaPool> formulas_;  // for py_calc nodes; null: none
   bool strict_ = false;
 
  protected:

@@ -11,10 +11,31 @@
 #include "capi/data/column.h"
 #include "capi/data/datetime.h"
 #include "capi/data/go_format.h"
+#include "capi/node/runners_internal.h"
 
 namespace capi::node {
 
 using data::FieldType;
+
+namespace {
+
+class HashingSink final : public files::Sink {
+ public:
+  HashingSink(files::Sha256* hash, std::unique_ptr<files::Sink> target)
+      : hash_(hash), target_(std::move(target)) {}
+
+  Status Append(std::string_view bytes) override {
+    hash_->Update(bytes);
+    return target_->Append(bytes);
+  }
+  Result<int64_t> Seal() override { return target_->Seal(); }
+
+ private:
+  files::Sha256* const hash_;
+  const std::unique_ptr<files::Sink> target_;
+};
+
+}  // namespace
 
 void ColumnSum::AddExact(data::int128 value) {
   data::int128 sum = 0;
@@ -113,6 +134,10 @@ OutputManifest::OutputManifest(const NodeSetup& setup) : setup_(setup) {
   }
 }
 
+std::unique_ptr<files::Sink> OutputManifest::Watch(std::unique_ptr<files::Sink> sink) {
+  return std::make_unique<HashingSink>(&hash_, std::move(sink));
+}
+
 Status OutputManifest::AddRows(const Columns& columns) {
   for (size_t i = 0; i < sums_.size(); ++i) CAPI_RETURN_NOT_OK(sums_[i].Add(columns[i]));
   return Status::OK();
@@ -148,11 +173,10 @@ std::string OutputManifest::Text(int64_t batch_index, const FileOutput& file) {
   return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
-Result<FileOutput> OutputManifest::Write(const BatchTask& task, const FileOutput& file) {
+Result<FileOutput> OutputManifest::Write(const BatchTask& task, const std::string& url,
+                                         const FileOutput& file) {
   FileOutput output;
-  CAPI_ASSIGN_OR_RETURN(output.plan, files::PlanSink(setup_.env, UrlOf(file.plan.target)));
-  if (task.before_create) CAPI_RETURN_NOT_OK(task.before_create(output.plan));
-  CAPI_ASSIGN_OR_RETURN(auto sink, files::Sink::Open(setup_.env, output.plan));
+  CAPI_ASSIGN_OR_RETURN(auto sink, CreateRecordedSink(setup_, task, UrlOf(url), &output.plan));
   CAPI_RETURN_NOT_OK(sink->Append(Text(task.batch_index, file)));
   CAPI_ASSIGN_OR_RETURN(output.size, sink->Seal());
   return output;

@@ -4,6 +4,7 @@
 // writer; ours).
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -11,6 +12,7 @@
 
 #include "capi/data/decimal.h"
 #include "capi/files/sha256.h"
+#include "capi/files/sink.h"
 #include "capi/node/field_programs.h"
 #include "capi/node/node.h"
 
@@ -44,11 +46,13 @@ class OutputManifest {
  public:
   explicit OutputManifest(const NodeSetup& setup);
 
-  void AddText(std::string_view text) { hash_.Update(text); }
+  /// A sink that passes everything on; what passes is what the manifest's hash is of. The manifest
+  /// must outlive it.
+  std::unique_ptr<files::Sink> Watch(std::unique_ptr<files::Sink> sink);
   /// Rows in the order of the file.
   Status AddRows(const Columns& columns);
-  /// Writes the manifest of a sealed file; once.
-  Result<FileOutput> Write(const BatchTask& task, const FileOutput& file);
+  /// Writes the manifest of a sealed file; once. `url` is the file's address.
+  Result<FileOutput> Write(const BatchTask& task, const std::string& url, const FileOutput& file);
 
   /// "<file>.manifest.json"
   static std::string UrlOf(const std::string& file_url);

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "arrow/array/array_base.h"
+#include "capi/files/compression.h"
+#include "capi/node/runners_internal.h"
 
 namespace capi::node {
 
@@ -31,12 +33,13 @@ Result<std::unique_ptr<RejectFile>> RejectFile::Open(const NodeSetup& setup, con
                                                      const std::string& url) {
   const script::RowErrors& errors = *setup.node->file_reader->errors;
   auto file = std::make_unique<RejectFile>();
-  file->url_ = url;
+  file->url_ = files::Redacted(url);
   file->max_rows_ = errors.max_rows;
   const std::string target = OutputUrl(errors.reject_file, setup.run_id, task.batch_index);
-  CAPI_ASSIGN_OR_RETURN(file->plan_, files::PlanSink(setup.env, target));
-  if (task.before_create) CAPI_RETURN_NOT_OK(task.before_create(file->plan_));
-  CAPI_ASSIGN_OR_RETURN(file->sink_, files::Sink::Open(setup.env, file->plan_));
+  CAPI_ASSIGN_OR_RETURN(file->sink_, CreateRecordedSink(setup, task, target, &file->plan_));
+  if (const auto packing = files::CompressionOf(target); packing != files::Compression::kNone) {
+    CAPI_ASSIGN_OR_RETURN(file->sink_, files::NewPackingSink(packing, std::move(file->sink_)));
+  }
   CAPI_RETURN_NOT_OK(file->sink_->Append(kHeader));
   return file;
 }

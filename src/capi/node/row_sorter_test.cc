@@ -279,6 +279,60 @@ TEST_F(RowSorterTest, HavingThatDropsAllRows) {
   }
 }
 
+// Rows that lost against an equal key of another batch leave gaps in the row ids.
+TEST_F(RowSorterTest, DeletedRowsAreNotSorted) {
+  AddTable("people", {{"id", FieldType::kInt}, {"name", FieldType::kString}});
+  AddNode("distinct",
+          "type: distinct_table\nrerun_policy: fail\n"
+          "r: {table: people, expected_batches_total: 3}\n"
+          "w:\n  name: winners\n  fields:\n    id: {expression: r.id, type: int}\n"
+          "    name: {expression: r.name, type: string}\n"
+          "  indexes:\n    idx_winners: unique(name)\n");
+  AddNode("sort",
+          "type: table_file\nr: {table: winners, expected_batches_total: 2}\nw:\n"
+          "  url_template: '" +
+              (directory_ / "out/{batch_idx}.csv") +
+              "'\n  top: {order: id(desc)}\n  columns:\n"
+              "    - {name: id, type: int, expression: r.id, csv: {header: id, format: '%d'}}\n");
+  Load();
+  std::vector<Row> people;
+  for (int64_t i = 0; i < 300; ++i) {
+    people.push_back({Int(i * 37 % 50), Text("n" + std::to_string(i * i % 151))});
+  }
+  Fill("people", people);
+  const RunOutcome winners = Run("distinct");
+  CheckOk(winners.status);
+  ASSERT_GT(winners.duplicates_at_end, 0);
+  for (int64_t batch = 0; batch < 2; ++batch) {
+    const auto [begin, end] =
+        store::PartitionRange(static_cast<int64_t>(winners.rows.size()), batch, 2);
+    std::vector<size_t> positions(static_cast<size_t>(end - begin));
+    std::iota(positions.begin(), positions.end(), static_cast<size_t>(begin));
+    std::stable_sort(positions.begin(), positions.end(), [&](size_t a, size_t b) {
+      return std::stoi(winners.rows[a][0]) > std::stoi(winners.rows[b][0]);
+    });
+    std::vector<RowId> expected;
+    for (const size_t position : positions) expected.push_back(winners.row_ids[position]);
+    for (const int64_t limit : {0, 1}) {
+      RowCounts counts;
+      EXPECT_EQ(Sorted("sort", batch, {2, limit}, 1000, &counts), expected);
+    }
+  }
+}
+
+TEST_F(RowSorterTest, SpillDirectoryMissing) {
+  AddTableFields();
+  AddFileNode("sort", "rows0", {{0, false, false}}, 0, false, 1);
+  Load();
+  RandomValues random(8);
+  Fill("rows0", RandomRows(&random, 10, false));
+  RunContext run = MakeContext({2, 1});
+  run.context.spill_directory = WriteFile("nowhere", "") + "/spill";
+  const Status status = Must(SortPlan::Make(SetupOf("sort")))->Sort(run.context, 0).status();
+  EXPECT_EQ(KindOf(status), ErrorKind::kEnvironment) << Describe(status);
+  EXPECT_NE(status.message().find("nowhere"), std::string::npos);
+}
+
 // A string field that a lookup stored as a reference is ranked through its source.
 TEST_F(RowSorterTest, ReferencesSortAsTheirValues) {
   AddTable("people", {{"id", FieldType::kInt}, {"name", FieldType::kString}});

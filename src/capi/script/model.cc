@@ -149,6 +149,28 @@ Result<std::vector<std::string>> Script::AffectedNodes(
   return result;
 }
 
+std::shared_ptr<const Script> WithUrls(
+    const Script& script, const std::map<std::string, std::vector<std::string>>& urls) {
+  auto copy = std::make_shared<Script>();
+  copy->url = script.url;
+  copy->parameters_url = script.parameters_url;
+  copy->script_hash = script.script_hash;
+  copy->parameters_hash = script.parameters_hash;
+  std::map<const DependencyPolicy*, const DependencyPolicy*> policies;
+  for (const auto& policy : script.policies) {
+    copy->policies.push_back(std::make_unique<DependencyPolicy>(*policy));
+    policies[policy.get()] = copy->policies.back().get();
+  }
+  for (const auto& node : script.nodes) {
+    copy->nodes.push_back(std::make_unique<Node>(*node));
+    Node& copied = *copy->nodes.back();
+    if (copied.policy != nullptr) copied.policy = policies.at(copied.policy);
+    const auto found = urls.find(copied.name);
+    if (found != urls.end()) copied.file_reader->urls = found->second;
+  }
+  return copy;
+}
+
 std::vector<data::Field> FieldsOf(const TableWriter& writer) {
   std::vector<data::Field> fields;
   for (const TargetField& field : writer.fields) {

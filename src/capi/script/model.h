@@ -146,8 +146,9 @@ struct Processor {
   std::vector<Tag> tags;         ///< script order
   // py_calc
   std::vector<std::string> python_urls;
-  std::string python_source;
-  std::vector<PyField> calculated;  ///< in dependency order
+  std::vector<std::string> python_texts;  ///< [i]: content of python_urls[i]
+  std::string python_source;              ///< all of them, a newline after each
+  std::vector<PyField> calculated;        ///< in dependency order
   /// Fields p.* produced, in script order.
   std::vector<data::Field> produced;
 };
@@ -214,6 +215,10 @@ struct Script {
   /// Errors: kUser class "unknown_node", with a near name.
   Result<std::vector<std::string>> AffectedNodes(const std::vector<std::string>& start_nodes) const;
 };
+
+/// A copy whose nodes read other files: addresses by name of the node.
+std::shared_ptr<const Script> WithUrls(const Script& script,
+                                       const std::map<std::string, std::vector<std::string>>& urls);
 
 /// Schema of the table a node writes.
 std::vector<data::Field> FieldsOf(const TableWriter& writer);

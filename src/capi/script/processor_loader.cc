@@ -157,7 +157,8 @@ void LoadPyProcessor(MapReader* map, NodeDraft* draft, LoadState* state) {
     processor.python_urls.push_back(url->text);
     const std::optional<std::string> text = FetchText(*url, urls_path, state);
     draft->python_complete = draft->python_complete && text.has_value();
-    processor.python_source += text.value_or("") + "\n";
+    processor.python_texts.push_back(text.value_or(""));
+    processor.python_source += processor.python_texts.back() + "\n";
   }
   const TreeNode* fields = map->Map("calculated_fields");
   map->WarnUnknown();

@@ -10,8 +10,9 @@
 #include "capi/base/fault_point.h"
 #include "capi/exec/memory.h"
 #include "capi/exec/task_pool.h"
+#include "capi/files/files.h"
+#include "capi/service/input_patterns.h"
 #include "capi/service/keyspace.h"
-#include "capi/service/validate.h"
 #include "capi/workflow/lease.h"
 #include "capi/workflow/run_plan.h"
 
@@ -39,7 +40,9 @@ class EngineImpl final : public Engine {
       : options_(std::move(options)), memory_(options_.memory_limit) {}
 
   Status Start() {
+    CAPI_ASSIGN_OR_RETURN(files_, files::Files::Make(options_.env, options_.files));
     CAPI_ASSIGN_OR_RETURN(pool_, exec::TaskPool::Make(options_.threads));
+    CAPI_ASSIGN_OR_RETURN(formulas_, python::FormulaPool::Make(options_.formulas));
     return Status::OK();
   }
 
@@ -53,9 +56,12 @@ class EngineImpl final : public Engine {
   int64_t memory_limit() const override { return options_.memory_limit; }
 
  private:
-  /// The newest run if it may be resumed, else a new one. Fills in run_id, resumed.
-  Result<state::RunRecord> FindOrCreateRun(const workflow::RunPlan& plan, bool new_run,
-                                           state::StateStore* state, RunSummary* summary);
+  /// The newest run if it may be resumed, else a new one. Fills in run_id, resumed; *script gets
+  /// the input files of the run.
+  Result<state::RunRecord> FindOrCreateRun(workflow::RunPlan plan, bool new_run,
+                                           state::StateStore* state,
+                                           std::shared_ptr<const script::Script>* script,
+                                           RunSummary* summary);
   Status Execute(Keyspace* keyspace, std::shared_ptr<const script::Script> script,
                  const state::RunRecord& run, const RunOptions& options, RunSummary* summary,
                  const std::function<void(const RunSummary&)>& on_start);
@@ -63,7 +69,9 @@ class EngineImpl final : public Engine {
 
   const EngineOptions options_;
   exec::MemoryBudget memory_;
+  std::unique_ptr<files::Files> files_;
   std::unique_ptr<exec::TaskPool> pool_;
+  std::unique_ptr<python::FormulaPool> formulas_;
   mutable std::mutex mutex_;
   workflow::RunExecutor* executor_ = nullptr;  // the run under way; guarded by mutex_
   Status cancelled_;                           // guarded by mutex_
@@ -79,7 +87,7 @@ Result<RunSummary> EngineImpl::RunScript(const RunOptions& options,
   summary.keyspace =
       options.keyspace.empty() ? DefaultKeyspace(options.script.script_url) : options.keyspace;
   CAPI_RETURN_NOT_OK(CheckKeyspaceName(summary.keyspace));
-  script::LoadResult loaded = LoadScript(options.script, env);
+  script::LoadResult loaded = script::LoadScript(options.script, files_.get());
   summary.warnings = std::move(loaded.warnings);
   summary.script_errors = std::move(loaded.errors);
   if (loaded.script == nullptr) return summary;
@@ -87,17 +95,19 @@ Result<RunSummary> EngineImpl::RunScript(const RunOptions& options,
   request.start_nodes = options.start_nodes;
   request.until_node = options.until_node;
   request.description = "started by capi run";
-  CAPI_ASSIGN_OR_RETURN(const workflow::RunPlan plan, workflow::PlanRun(*loaded.script, request));
+  CAPI_ASSIGN_OR_RETURN(workflow::RunPlan plan, workflow::PlanRun(*loaded.script, request));
 
   KeyspaceOptions keyspace_options;
   keyspace_options.env = env;
+  keyspace_options.files = files_.get();
   keyspace_options.data_directory = options_.data_directory;
   keyspace_options.name = summary.keyspace;
   keyspace_options.sqlite_vfs = options_.sqlite_vfs;
   CAPI_ASSIGN_OR_RETURN(const std::unique_ptr<Keyspace> keyspace,
                         Keyspace::OpenForRunning(keyspace_options));
   CAPI_ASSIGN_OR_RETURN(const state::RunRecord run,
-                        FindOrCreateRun(plan, options.new_run, keyspace->state(), &summary));
+                        FindOrCreateRun(std::move(plan), options.new_run, keyspace->state(),
+                                        &loaded.script, &summary));
   CAPI_FAULT_POINT("service.after_create_run");
 
   summary.error = Execute(keyspace.get(), loaded.script, run, options, &summary, on_start);
@@ -109,15 +119,21 @@ Result<RunSummary> EngineImpl::RunScript(const RunOptions& options,
   return summary;
 }
 
-Result<state::RunRecord> EngineImpl::FindOrCreateRun(const workflow::RunPlan& plan, bool new_run,
+Result<state::RunRecord> EngineImpl::FindOrCreateRun(workflow::RunPlan plan, bool new_run,
                                                      state::StateStore* state,
+                                                     std::shared_ptr<const script::Script>* script,
                                                      RunSummary* summary) {
   CAPI_ASSIGN_OR_RETURN(const std::vector<state::RunRecord> runs, state->Runs());
   if (!new_run && !runs.empty() && workflow::MayResume(runs.back(), plan)) {
     summary->resumed = true;
     summary->run_id = runs.back().run_id;
+    CAPI_ASSIGN_OR_RETURN(const std::vector<state::NodeRecord> nodes,
+                          state->Nodes(summary->run_id));
+    *script = WithRecordedUrls(*script, nodes);
     return runs.back();
   }
+  CAPI_RETURN_NOT_OK(ExpandPatterns(files_.get(), **script, &plan));
+  *script = WithRecordedUrls(*script, plan.nodes);
   state::RunRecord run = plan.run;
   run.started_ms = options_.env->NowMillis();
   run.now_ms = run.started_ms;
@@ -139,12 +155,14 @@ Status EngineImpl::Execute(Keyspace* keyspace, std::shared_ptr<const script::Scr
                                    [this](const Status& reason) { Cancel(reason.message()); }));
   workflow::ExecutorEnvironment environment;
   environment.env = options_.env;
+  environment.files = files_.get();
   environment.pool = pool_.get();
   environment.memory = &memory_;
   environment.state = keyspace->state();
   environment.queue = keyspace->queue();
   environment.tables = keyspace->tables();
   environment.catalog = keyspace->catalog();
+  environment.formulas = formulas_.get();
   environment.spill_directory = keyspace->spill_directory();
   environment.owner = lease->owner();
   environment.strict = options.script.strict;
@@ -178,6 +196,16 @@ Status EngineImpl::Summarize(Keyspace* keyspace, RunSummary* summary) {
   if (run) summary->status = run->status;
   for (const workflow::NodeSnapshot& node : summary->nodes) {
     summary->spilled_bytes += node.spilled_bytes;
+  }
+  CAPI_ASSIGN_OR_RETURN(const std::vector<state::NodeRecord> nodes,
+                        keyspace->state()->Nodes(summary->run_id));
+  for (const state::NodeRecord& node : nodes) {
+    if (node.type != script::NodeTypeName(script::NodeType::kFileTable)) continue;
+    CAPI_ASSIGN_OR_RETURN(const std::vector<state::BatchRecord> batches,
+                          keyspace->state()->Batches(node.id));
+    for (const state::BatchRecord& batch : batches) {
+      if (!batch.input.empty()) summary->inputs.push_back({node.name, batch.input});
+    }
   }
   CAPI_ASSIGN_OR_RETURN(const std::vector<state::FileRecord> files,
                         keyspace->state()->Files(summary->run_id, state::FileState::kPublished));
@@ -215,6 +243,27 @@ EngineOptions EngineOptionsOf(const config::Config& config) {
   options.data_directory = config.data_dir;
   options.threads = static_cast<int>(config.threads);
   options.memory_limit = config.memory_limit;
+  options.formulas.interpreter = config.py_calc.interpreter_path;
+  options.formulas.interpreter_parameters = config.py_calc.interpreter_params;
+  options.formulas.execution_timeout_ms = config.py_calc.execution_timeout_ms;
+  options.formulas.memory_limit = config.py_calc.memory_limit;
+  options.formulas.sandbox = config.py_calc.sandbox;
+  options.formulas.passed_variables = config.py_calc.passed_variables;
+  options.files = FilesOptionsOf(config);
+  return options;
+}
+
+files::FilesOptions FilesOptionsOf(const config::Config& config) {
+  files::FilesOptions options;
+  options.ca_path = config.files.ca_path;
+  options.private_keys = config.files.private_keys;
+  options.known_hosts_path = config.files.known_hosts;
+  options.s3_endpoint = config.files.s3_endpoint;
+  options.s3_region = config.files.s3_region;
+  options.policy.roots = config.files.allowed_roots;
+  options.policy.hosts = config.files.allowed_hosts;
+  options.connect_timeout_ms = config.files.connect_timeout_ms;
+  options.idle_timeout_ms = config.files.timeout_ms;
   return options;
 }
 
@@ -225,6 +274,8 @@ Result<std::unique_ptr<Engine>> Engine::Make(EngineOptions options) {
   }
   if (options.threads <= 0) options.threads = AvailableProcessors();
   if (options.memory_limit <= 0) options.memory_limit = DefaultMemoryLimit();
+  // A worker per thread can be busy, so that many are worth keeping.
+  if (options.formulas.max_idle_workers <= 0) options.formulas.max_idle_workers = options.threads;
   auto engine = std::make_unique<EngineImpl>(std::move(options));
   CAPI_RETURN_NOT_OK(engine->Start());
   return std::unique_ptr<Engine>(std::move(engine));

@@ -11,7 +11,9 @@
 #include "capi/base/env.h"
 #include "capi/base/status.h"
 #include "capi/config/config.h"
+#include "capi/files/files_options.h"
 #include "capi/node/node.h"
+#include "capi/python/formula_pool.h"
 #include "capi/script/loader.h"
 #include "capi/state/records.h"
 #include "capi/workflow/run_executor.h"
@@ -20,10 +22,12 @@
 namespace capi::service {
 
 struct EngineOptions {
-  std::string data_directory;  ///< "" = DefaultDataDirectory()
-  int threads = 0;             ///< 0 = the processors this process may use
-  int64_t memory_limit = 0;    ///< bytes; 0 = 70 % of the machine's memory
-  Env* env = nullptr;          ///< null = Env::Default()
+  std::string data_directory;    ///< "" = DefaultDataDirectory()
+  int threads = 0;               ///< 0 = the processors this process may use
+  int64_t memory_limit = 0;      ///< bytes; 0 = 70 % of the machine's memory
+  Env* env = nullptr;            ///< null = Env::Default()
+  python::PoolOptions formulas;  ///< interpreter of py_calc nodes and its limits
+  files::FilesOptions files;
   // For tests.
   std::string sqlite_vfs;
   workflow::RunnerFactory make_runner;  ///< null = node::NodeRunner::Make
@@ -31,6 +35,8 @@ struct EngineOptions {
 
 /// What the settings say about running scripts in this process.
 EngineOptions EngineOptionsOf(const config::Config& config);
+/// What they say about files; for everything else that reads scripts.
+files::FilesOptions FilesOptionsOf(const config::Config& config);
 
 struct RunOptions {
   std::string keyspace;  ///< "" = DefaultKeyspace(script)
@@ -47,6 +53,11 @@ struct FileWritten {
   int64_t size = 0;
 };
 
+struct FileRead {
+  std::string node;
+  std::string record;  ///< JSON object, see files::ToJson
+};
+
 struct RunSummary {
   std::string data_directory;
   std::string keyspace;
@@ -59,6 +70,7 @@ struct RunSummary {
   bool interrupted = false;
   Status error;
   std::vector<workflow::NodeSnapshot> nodes;  ///< script order
+  std::vector<FileRead> inputs;               ///< of all processes of the run, by node and batch
   std::vector<FileWritten> files;
   std::vector<Status> script_errors;
   std::vector<script::Warning> warnings;

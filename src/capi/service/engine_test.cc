@@ -118,6 +118,51 @@ TEST_F(EngineTest, ResultsDoNotDependOnThreadsOrBatches) {
   }
 }
 
+TEST_F(EngineTest, PatternsAreExpandedOnceAndRecorded) {
+  directory_.Write("p2.csv", "v\n2\n");
+  directory_.Write("p1.csv", "v\n1\n");
+  script_ = ScriptText({ReadNode("read", {directory_.Path("p*.csv"), input_}),
+                        WriteNode("write", "read", directory_.Path("out/out.csv"))});
+  directory_.Write("chain.json", script_);
+  ASSERT_EQ(RunInChild("service.after_create_run:kill"), kFaultExitStatus);
+  directory_.Write("p3.csv", "v\n3\n");
+  RunSummary summary = Run(Options());
+  EXPECT_TRUE(summary.resumed);
+  EXPECT_TRUE(summary.AllSucceeded());
+  ASSERT_EQ(summary.inputs.size(), 3u);
+  EXPECT_EQ(summary.inputs[0].node, "read");
+  EXPECT_NE(summary.inputs[0].record.find("p1.csv"), std::string::npos);
+  EXPECT_NE(summary.inputs[1].record.find("p2.csv"), std::string::npos);
+  EXPECT_NE(summary.inputs[2].record.find("in.csv"), std::string::npos);
+  EXPECT_NE(summary.inputs[2].record.find("\"sha256\""), std::string::npos);
+  EXPECT_EQ(BatchesOf(Location(), 1, "read")->at(1).batch.input, summary.inputs[1].record);
+  summary = Run(Options());
+  EXPECT_FALSE(summary.resumed);
+  EXPECT_EQ(summary.inputs.size(), 4u);
+  EXPECT_EQ(NodesOf(Location(), 2)->at(0).node.urls.size(), 4u);
+}
+
+TEST_F(EngineTest, AFileNamedTwiceIsReadOnceByAPattern) {
+  directory_.Write("p1.csv", "v\n1\n");
+  script_ = ScriptText({ReadNode("read", {directory_.Path("p?.csv"), directory_.Path("p1.csv"),
+                                          directory_.Path("*1.csv")}),
+                        WriteNode("write", "read", directory_.Path("out/out.csv"))});
+  directory_.Write("chain.json", script_);
+  EXPECT_EQ(Run(Options()).inputs.size(), 1u);
+  EXPECT_EQ(directory_.Read("out/out.csv"), "v\r\n1\n");
+}
+
+TEST_F(EngineTest, APatternWithoutMatchStartsNothing) {
+  script_ = ScriptText({ReadNode("read", {directory_.Path("no*.csv")}),
+                        WriteNode("write", "read", directory_.Path("out/out.csv"))});
+  directory_.Write("chain.json", script_);
+  const Status status = NewEngine()->RunScript(Options(), nullptr).status();
+  EXPECT_EQ(InfoOf(status).error_class, "no_match");
+  EXPECT_NE(status.message().find("no*.csv"), std::string::npos);
+  EXPECT_NE(status.message().find("read"), std::string::npos);
+  EXPECT_TRUE(RunsOf(Location())->empty());
+}
+
 TEST_F(EngineTest, ACompleteRunIsNotResumed) {
   UseChain();
   EXPECT_EQ(Run(Options()).run_id, 1);

@@ -79,8 +79,8 @@ Result<std::unique_ptr<Keyspace>> Keyspace::OpenForRunning(const KeyspaceOptions
   keyspace->catalog_ =
       std::make_unique<workflow::TableCatalog>(keyspace->state_.get(), keyspace->tables_.get());
   CAPI_ASSIGN_OR_RETURN(keyspace->reconciled_,
-                        workflow::Reconcile(env, keyspace->state_.get(), keyspace->tables_.get(),
-                                            keyspace->spill_directory()));
+                        workflow::Reconcile(env, options.files, keyspace->state_.get(),
+                                            keyspace->tables_.get(), keyspace->spill_directory()));
   return keyspace;
 }
 

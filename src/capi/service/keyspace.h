@@ -7,6 +7,7 @@
 
 #include "capi/base/env.h"
 #include "capi/base/status.h"
+#include "capi/files/files.h"
 #include "capi/queue/queue.h"
 #include "capi/state/state_store.h"
 #include "capi/store/table_store.h"
@@ -27,6 +28,7 @@ Status CheckKeyspaceName(const std::string& name);
 
 struct KeyspaceOptions {
   Env* env = nullptr;
+  files::Files* files = nullptr;  ///< needed for running
   std::string data_directory;
   std::string name;
   std::string sqlite_vfs;  ///< tests

@@ -269,7 +269,9 @@ TEST_F(NewScriptTest, WhatIsWrittenEqualsWhatWasRead) {
     ++exact_runs;
     const std::string written = Read(directory_ / "out.csv");
     // A single blank cell is written as an empty line, which is no record.
-    if (num_columns > 1) EXPECT_EQ(Split(written, ','), Split(text, ',')) << text << written;
+    if (num_columns > 1) {
+      EXPECT_EQ(Split(written, ','), Split(text, ',')) << text << written;
+    }
   }
   EXPECT_GT(exact_runs, 30);
 }

@@ -94,6 +94,9 @@ struct NodeRecord {
   std::string table;  ///< table it writes, "" for file writers
   int64_t depth = 0;  ///< longest way from a node without dependencies
   int64_t batches_total = 0;
+  /// Input files that the patterns of the script matched when the run began; empty: as the script
+  /// says.
+  std::vector<std::string> urls;
   bool rerun_fails = false;  ///< an interrupted batch ends as failed instead of being repeated
   NodeStatus status = NodeStatus::kNone;
   Pins pins;
@@ -118,6 +121,7 @@ struct BatchRecord {
   OwnerId owner = 0;    ///< who holds it; meaningful while status is kStart
   std::string manifest;
   std::string counts;
+  std::string input;  ///< the file that was read, opaque JSON; "" = none
   ErrorRecord error;
   int64_t started_ms = 0;
   int64_t ended_ms = 0;
@@ -137,6 +141,7 @@ enum class FileState : int {
   kPlanned = 0,    ///< the temp file may exist; nothing committed
   kPending = 1,    ///< committed: to be renamed to its target
   kPublished = 2,  ///< at its target
+  kLost = 3,       ///< somebody removed it between commit and publication
 };
 
 struct FileRecord {

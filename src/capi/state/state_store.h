@@ -58,6 +58,7 @@ struct AttemptEnd {
   NodeStatus status = NodeStatus::kSuccess;  ///< kSuccess, kFail or kStopReceived
   std::string manifest;
   std::string counts;
+  std::string input;  ///< see BatchRecord
   ErrorRecord error;
   /// Sealed output files of a success: recorded as publish pending. Other planned files of the
   /// attempt are forgotten (the caller has discarded them).
@@ -141,6 +142,8 @@ class StateStore {
   virtual Status PlanFile(const FileRecord& file) = 0;
   /// Marks pending files as published and applies what derives from that.
   virtual Status MarkPublished(const std::vector<FileRecord>& files, const Changes& changes) = 0;
+  /// Marks pending files whose bytes are gone and applies what derives from that.
+  virtual Status MarkLost(const std::vector<FileRecord>& files, const Changes& changes) = 0;
   /// Forgets planned files (their temp files are gone).
   virtual Status ForgetPlannedFiles(const std::vector<FileRecord>& files) = 0;
   virtual Result<std::vector<FileRecord>> Files(std::optional<int64_t> run_id,

@@ -210,22 +210,31 @@ TEST_F(GarbageTest, KeepsWhatManifestsMention) {
   EXPECT_EQ(NumFiles(), 0U);
 }
 
-TEST_F(GarbageTest, CutsDeadTailsOffSharedFiles) {
+TEST_F(GarbageTest, CutsDeadTailsOffSharedFilesAndDigsHoles) {
+  constexpr int64_t kPage = 4096;
   const AttemptManifest zero = Attempt(0, 200);
   const FreezeResult frozen = Must(Freeze(Schema("t"), {zero}));
-  const AttemptManifest middle = Attempt(0, 300);
-  const AttemptManifest last = Attempt(1, 200);
+  const AttemptManifest middle = Attempt(1, 5000);
+  const AttemptManifest last = Attempt(0, 200);
   const AttemptManifest dead = Attempt(2, 9000);
   ASSERT_OK(store_->MakeDurable({&middle, &last, &dead}));
   const std::vector<std::string> cells = Must(ReadAll(store_.get(), frozen.manifest));
   Reopen();
   const TableStore::Garbage garbage = Must(store_->CollectGarbage({frozen.manifest, last.text}));
   EXPECT_EQ(garbage.files_removed, 0);
-  EXPECT_GE(garbage.bytes_removed, dead.bytes);
-  EXPECT_GE(garbage.dead_bytes, middle.bytes);
-  EXPECT_LT(garbage.dead_bytes, middle.bytes + 200);
+  ASSERT_GT(middle.bytes, 5 * kPage);
+  EXPECT_GE(garbage.bytes_removed, dead.bytes + middle.bytes - 2 * kPage);
+  EXPECT_LE(garbage.dead_bytes, 2 * kPage);
   EXPECT_EQ(Must(ReadAll(store_.get(), frozen.manifest)), cells);
   EXPECT_EQ(NumFiles(), 2U);
+  const FreezeResult of_last =
+      Must(store_->FreezeTable(context_, {1, "t"}, Schema("t"), {last.text}));
+  EXPECT_EQ(of_last.rows, 200);
+  ASSERT_OK(ReadAll(store_.get(), of_last.manifest).status());
+  // Another collection finds nothing to do.
+  EXPECT_EQ(
+      Must(store_->CollectGarbage({frozen.manifest, last.text, of_last.manifest})).bytes_removed,
+      0);
 }
 
 TEST_F(GarbageTest, RemovesNothingWhenAManifestCannotBeRead) {

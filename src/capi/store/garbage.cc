@@ -13,9 +13,17 @@ namespace capi::store {
 
 namespace {
 
-/// Dead bytes at the end of a container are worth a copy of the rest from here on.
-constexpr int64_t kMinDeadTail = int64_t{64} << 10;
+/// Dead bytes of a container are worth removing from this size on, or from this share of the rest
+/// on: a small rest is copied quickly.
+constexpr int64_t kMinDead = int64_t{64} << 10;
+constexpr int64_t kMinDeadPercent = 5;
+/// Holes shorter than a page of the file system free nothing.
+constexpr int64_t kMinHole = 4096;
 constexpr size_t kCopyBytes = size_t{1} << 20;
+
+bool WorthRemoving(int64_t dead, int64_t rest) {
+  return dead >= kMinDead || dead * 100 > rest * kMinDeadPercent;
+}
 
 /// Bytes of a container that attempts use.
 struct Live {
@@ -79,6 +87,49 @@ Status CutTail(Env* env, const std::string& path, int64_t size) {
   return env->Rename(temporary, path);
 }
 
+/// What a container takes on the disk.
+Result<int64_t> BytesOnDisk(Env* env, const std::string& path) {
+  CAPI_ASSIGN_OR_RETURN(const FileInfo info, env->Stat(path));
+  return std::min(info.size, info.allocated_bytes);
+}
+
+/// Dead attempts between living ones become holes: offsets in manifests stay valid. A hole that is
+/// lost in a crash is dug again.
+Status DigHoles(Env* env, const std::string& path, const Live& live) {
+  auto end = static_cast<int64_t>(sizeof(FileHeader));
+  for (const auto& [offset, length] : live.attempts) {
+    if (offset - end >= kMinHole) CAPI_RETURN_NOT_OK(env->PunchHole(path, end, offset - end));
+    end = std::max(end, offset + length);
+  }
+  return Status::OK();
+}
+
+/// Removes the dead bytes of a container that has living ones.
+Status CleanContainer(Env* env, const std::string& path, const Live& live,
+                      TableStore::Garbage* garbage) {
+  auto end = static_cast<int64_t>(sizeof(FileHeader));
+  int64_t used = end;
+  for (const auto& [offset, length] : live.attempts) {
+    used += length;
+    end = std::max(end, offset + length);
+  }
+  CAPI_ASSIGN_OR_RETURN(const FileInfo info, env->Stat(path));
+  if (WorthRemoving(info.size - end, end)) {
+    CAPI_RETURN_NOT_OK(CutTail(env, path, end));
+    garbage->bytes_removed += info.size - end;
+  }
+  CAPI_ASSIGN_OR_RETURN(int64_t on_disk, BytesOnDisk(env, path));
+  if (WorthRemoving(on_disk - used, used)) {
+    CAPI_RETURN_NOT_OK(DigHoles(env, path, live));
+    CAPI_ASSIGN_OR_RETURN(const int64_t without_holes, BytesOnDisk(env, path));
+    garbage->bytes_removed += on_disk - without_holes;
+    on_disk = without_holes;
+  }
+  garbage->live_bytes += used;
+  garbage->dead_bytes += std::max<int64_t>(on_disk - used, 0);
+  return Status::OK();
+}
+
 }  // namespace
 
 Result<TableStore::Garbage> CollectGarbageFiles(SegmentFiles* files,
@@ -113,21 +164,9 @@ Result<TableStore::Garbage> CollectGarbageFiles(SegmentFiles* files,
       garbage.bytes_removed += info.size;
       continue;
     }
-    int64_t end = static_cast<int64_t>(sizeof(FileHeader));
-    int64_t used = end;
-    for (const auto& [offset, length] : found->second.attempts) {
-      used += length;
-      end = std::max(end, offset + length);
-    }
-    int64_t size = info.size;
-    if (size - end >= kMinDeadTail) {
-      CAPI_RETURN_NOT_OK(CutTail(env, path, end));
-      changed = true;
-      garbage.bytes_removed += size - end;
-      size = end;
-    }
-    garbage.live_bytes += used;
-    garbage.dead_bytes += std::max<int64_t>(size - used, 0);
+    const int64_t removed_before = garbage.bytes_removed;
+    CAPI_RETURN_NOT_OK(CleanContainer(env, path, found->second, &garbage));
+    changed = changed || garbage.bytes_removed > removed_before;
   }
   if (changed) CAPI_RETURN_NOT_OK(files->SyncDirectory());
   return garbage;

@@ -230,7 +230,7 @@ class TableStore {
     int64_t files_removed = 0;
     int64_t bytes_removed = 0;
     int64_t live_bytes = 0;
-    int64_t dead_bytes = 0;  ///< left inside shared files
+    int64_t dead_bytes = 0;  ///< left on the disk inside shared files
   };
   virtual Result<Garbage> CollectGarbage(const std::vector<std::string>& manifests) = 0;
 };

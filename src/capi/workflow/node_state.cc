@@ -36,7 +36,9 @@ void NodeState::Load(const std::vector<state::BatchRecord>& batches) {
       }
     }
   }
-  if (ended()) counts = CountsFromJson(record.counts);
+  if (!ended()) return;
+  counts = CountsFromJson(record.counts);
+  if (record.status == NodeStatus::kSuccess) num_committed_ = record.batches_total;
 }
 
 void NodeState::OnEnd(const state::AttemptEnd& end, const node::RowCounts& batch_counts) {

@@ -7,7 +7,6 @@
 
 #include "capi/base/fault_point.h"
 #include "capi/base/log.h"
-#include "capi/files/sink.h"
 #include "capi/workflow/attempt_records.h"
 #include "capi/workflow/run_executor_internal.h"
 
@@ -108,7 +107,8 @@ void RunExecutorImpl::Classify(std::vector<FinishedAttempt> finished, Group* gro
     const ErrorKind kind = attempt.status.ok() ? ErrorKind::kUser : KindOf(attempt.status);
     const bool unwanted = node->IsUnwanted(claim.batch_index);
     const bool cancelled = !attempt.status.ok() && kind == ErrorKind::kCancelled;
-    if ((cancelled && !stop_requested_) || unwanted) {
+    const bool interrupted = !attempt.status.ok() && kind == ErrorKind::kEnvironment;
+    if ((cancelled && !stop_requested_) || interrupted || unwanted) {
       group->releases.push_back(
           {id, claim.attempt, environment_.owner, "cancelled", attempt.status.message()});
       group->discarded.insert(group->discarded.end(), attempt.files.begin(), attempt.files.end());
@@ -151,6 +151,7 @@ void RunExecutorImpl::Classify(std::vector<FinishedAttempt> finished, Group* gro
         file.rows = output.rows;
         end.end.files.push_back(std::move(file));
       }
+      if (attempt.result.input) end.end.input = files::ToJson(*attempt.result.input);
     } else {
       end.end.status = cancelled ? NodeStatus::kStopReceived : NodeStatus::kFail;
       end.end.error = ToErrorRecord(attempt.status);
@@ -159,31 +160,22 @@ void RunExecutorImpl::Classify(std::vector<FinishedAttempt> finished, Group* gro
   }
 }
 
-Status RunExecutorImpl::MakeDurable(Group* group) {
+Status RunExecutorImpl::MakeDurable(const Group& group) {
   std::vector<const store::AttemptManifest*> manifests;
-  for (const Group::End& end : group->ends) {
+  for (const Group::End& end : group.ends) {
     if (end.manifest) manifests.push_back(&*end.manifest);
   }
   if (manifests.empty()) return Status::OK();
-  Status status = environment_.tables->MakeDurable(manifests);
-  if (status.ok()) {
-    CAPI_FAULT_POINT("workflow.after_make_durable");
-    return status;
-  }
-  // A failed sync tells nothing about which of the files is safe, so none is taken.
-  for (Group::End& end : group->ends) {
-    if (!end.manifest) continue;
-    end.manifest.reset();
-    end.end.status = NodeStatus::kFail;
-    end.end.manifest.clear();
-    end.end.error = ToErrorRecord(status);
-  }
+  // A failed sync tells nothing about which of the files is safe, so none is taken: the batches are
+  // repeated when the run goes on.
+  CAPI_RETURN_NOT_OK(environment_.tables->MakeDurable(manifests));
+  CAPI_FAULT_POINT("workflow.after_make_durable");
   return Status::OK();
 }
 
 Status RunExecutorImpl::DiscardFiles(const std::vector<FileRecord>& files) {
   for (const FileRecord& file : files) {
-    const Status status = files::Discard(environment_.env, {file.target, file.temp_path});
+    const Status status = environment_.files->Discard({file.target, file.temp_path});
     // Stays recorded as planned, so the next start tries again.
     if (!status.ok()) LogWarn("cannot remove a temporary file: " + Describe(status));
   }
@@ -193,7 +185,7 @@ Status RunExecutorImpl::DiscardFiles(const std::vector<FileRecord>& files) {
 Status RunExecutorImpl::CommitGroup(std::vector<FinishedAttempt> finished) {
   Group group;
   Classify(std::move(finished), &group);
-  CAPI_RETURN_NOT_OK(MakeDurable(&group));
+  CAPI_RETURN_NOT_OK(MakeDurable(group));
   for (const Group::End& end : group.ends) {
     if (end.end.status != NodeStatus::kSuccess) CAPI_RETURN_NOT_OK(DiscardFiles(end.planned));
   }
@@ -240,8 +232,7 @@ Status RunExecutorImpl::PublishFiles(const Group& group, const std::vector<bool>
     if (!end.end.files.empty()) CAPI_RETURN_NOT_OK(environment_.state->Sync());
     for (const FileRecord& file : end.end.files) {
       CAPI_FAULT_POINT("workflow.before_publish");
-      CAPI_RETURN_NOT_OK(
-          files::Publish(environment_.env, {file.target, file.temp_path}, file.size));
+      CAPI_RETURN_NOT_OK(environment_.files->Publish({file.target, file.temp_path}, file.size));
       CAPI_FAULT_POINT("workflow.after_publish");
       published.push_back(file);
       ++per_node[end.node];

@@ -179,7 +179,12 @@ Result<bool> RunExecutorImpl::ClaimMore() {
                         environment_.queue->Take(kClaimBatches));
   if (!message) return false;
   NodeState* node = nodes_[static_cast<size_t>(message->node_index)].get();
-  // A claim of a batch that is not begun would count as interrupted after a crash.
+  // A claim of a batch that is not begun would count as interrupted after a crash: such a batch is
+  // claimed when a worker is free for it.
+  if (node->record.rerun_fails && !HasFreeWorker()) {
+    CAPI_RETURN_NOT_OK(environment_.queue->Enqueue(*message, 0));
+    return false;
+  }
   if (node->record.rerun_fails && message->end - message->begin > 1) {
     queue::Message rest = *message;
     rest.begin = message->begin + 1;
@@ -212,6 +217,12 @@ Result<bool> RunExecutorImpl::ClaimMore() {
   return true;
 }
 
+bool RunExecutorImpl::HasFreeWorker() {
+  Lock lock(mutex_);
+  return claimed_.size() + in_flight_.size() <
+         static_cast<size_t>(environment_.pool->num_threads());
+}
+
 void RunExecutorImpl::SubmitWhileFree(Lock*) {
   const auto limit = static_cast<size_t>(environment_.pool->num_threads());
   while (!claimed_.empty() && in_flight_.size() < limit && fatal_.ok() && !stop_requested_) {
@@ -236,6 +247,10 @@ void RunExecutorImpl::Execute(const ClaimedBatch& batch, const exec::CancelToken
   } catch (const std::exception& exception) {
     finished.status =
         BugError("exception in node " + batch.node->record.name + ": " + exception.what());
+  }
+  // Not the data's fault: the run ends without an end state, and the same command goes on with it.
+  if (!finished.status.ok() && KindOf(finished.status) == ErrorKind::kEnvironment) {
+    Fail(finished.status);
   }
   // The last use of *this must be under the lock: Run returns when nothing is in flight any more.
   Lock lock(mutex_);
@@ -267,6 +282,9 @@ Status RunExecutorImpl::ExecuteBatch(const ClaimedBatch& batch, const exec::Canc
     file.target = plan.target;
     file.temp_path = plan.temp_path;
     CAPI_RETURN_NOT_OK(environment_.state->PlanFile(file));
+    // A plan that got more precise replaces the former one.
+    std::erase_if(finished->files,
+                  [&file](const state::FileRecord& other) { return other.target == file.target; });
     finished->files.push_back(std::move(file));
     CAPI_FAULT_POINT("workflow.after_plan_file");
     return Status::OK();
@@ -322,7 +340,9 @@ Result<node::NodeRunner*> RunExecutorImpl::RunnerOf(NodeState* node) {
     setup.run_id = run_.run_id;
     setup.environment.now = data::Instant::FromMillis(run_.now_ms);
     setup.tables = environment_.tables;
+    setup.formulas = environment_.formulas;
     setup.env = environment_.env;
+    setup.files = environment_.files;
     setup.strict = environment_.strict;
     const state::Pins& pins = node->record.pins;
     if (node->node->table_reader) {

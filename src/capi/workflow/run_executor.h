@@ -13,6 +13,7 @@
 #include "capi/base/status.h"
 #include "capi/exec/memory.h"
 #include "capi/exec/task_pool.h"
+#include "capi/files/files.h"
 #include "capi/node/node.h"
 #include "capi/queue/queue.h"
 #include "capi/script/model.h"
@@ -30,12 +31,14 @@ using RunnerFactory =
 /// What an executor works with. Not owned; outlives it.
 struct ExecutorEnvironment {
   Env* env = nullptr;
+  files::Files* files = nullptr;
   exec::TaskPool* pool = nullptr;
   exec::MemoryBudget* memory = nullptr;
   state::StateStore* state = nullptr;
   queue::Queue* queue = nullptr;
   store::TableStore* tables = nullptr;
   TableCatalog* catalog = nullptr;
+  python::FormulaPool* formulas = nullptr;  ///< for py_calc nodes
   std::string spill_directory;
   state::OwnerId owner = 0;
   bool strict = false;

@@ -56,6 +56,7 @@ class RunExecutorImpl final : public RunExecutor {
   /// Claims more batches while fewer than wanted are in hand. True if something was taken from the
   /// queue.
   Result<bool> ClaimMore();
+  bool HasFreeWorker();
   /// Puts claimed batches on the pool while threads are free.
   void SubmitWhileFree(Lock* lock);
   void Execute(const ClaimedBatch& batch, const exec::CancelToken& cancel);
@@ -74,7 +75,7 @@ class RunExecutorImpl final : public RunExecutor {
   /// Sorts finished attempts into ends, releases and repetitions.
   struct Group;
   void Classify(std::vector<FinishedAttempt> finished, Group* group);
-  Status MakeDurable(Group* group);
+  Status MakeDurable(const Group& group);
   Status DiscardFiles(const std::vector<state::FileRecord>& files);
   Status PublishFiles(const Group& group, const std::vector<bool>& committed);
   /// Ends of nodes and the run that follow from what is known now.

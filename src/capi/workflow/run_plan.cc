@@ -115,14 +115,16 @@ Result<RunPlan> PlanRun(const script::Script& script, const RunRequest& request)
     // An uncommitted attempt of a distinct node leaves nothing behind, so repeating it is always
     // right.
     record.rerun_fails = node.rerun_fails && node.type != script::NodeType::kDistinctTable;
-    if (record.batches_total > kMaxBatches) {
-      return UserError("too_many_batches",
-                       "a node has more batches than the store can number: " + node.name + ", " +
-                           std::to_string(record.batches_total));
-    }
+    CAPI_RETURN_NOT_OK(CheckNumBatches(record));
     plan.nodes.push_back(std::move(record));
   }
   return plan;
+}
+
+Status CheckNumBatches(const state::NodeRecord& node) {
+  if (node.batches_total <= kMaxBatches) return Status::OK();
+  return UserError("too_many_batches", "a node has more batches than the store can number: " +
+                                           node.name + ", " + std::to_string(node.batches_total));
 }
 
 bool MayResume(const state::RunRecord& run, const RunPlan& plan) {

@@ -26,6 +26,9 @@ struct RunPlan {
 /// kUser errors: "unknown_node", "no_start_nodes", "until_not_affected", "too_many_batches".
 Result<RunPlan> PlanRun(const script::Script& script, const RunRequest& request);
 
+/// kUser "too_many_batches": the store cannot number them.
+Status CheckNumBatches(const state::NodeRecord& node);
+
 /// True if `run` is unfinished and would do the same as the plan.
 bool MayResume(const state::RunRecord& run, const RunPlan& plan);
 

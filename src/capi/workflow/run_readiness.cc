@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "capi/base/fault_point.h"
-#include "capi/files/source.h"
 #include "capi/workflow/attempt_records.h"
 #include "capi/workflow/dependency_policy.h"
 #include "capi/workflow/run_executor_internal.h"
@@ -89,8 +88,7 @@ Result<state::Pins> RunExecutorImpl::PinInputs(const NodeState& node, int64_t re
   if (node.node->file_reader) {
     std::vector<files::Fingerprint> fingerprints;
     for (const std::string& url : node.node->file_reader->urls) {
-      CAPI_ASSIGN_OR_RETURN(files::Fingerprint fingerprint,
-                            files::FingerprintOf(environment_.env, url));
+      CAPI_ASSIGN_OR_RETURN(files::Fingerprint fingerprint, environment_.files->FingerprintOf(url));
       fingerprints.push_back(fingerprint);
     }
     pins.inputs = FingerprintsToText(fingerprints);
@@ -151,6 +149,7 @@ Status RunExecutorImpl::EvaluateWaiting() {
           pins = UserError("dependency_failed", verdict->reason);
         } else {
           pins = PinInputs(*node, verdict->reader_run, verdict->lookup_run);
+          if (!pins.ok() && KindOf(pins.status()) == ErrorKind::kEnvironment) return pins.status();
         }
         Lock lock(mutex_);
         if (pins.ok()) {

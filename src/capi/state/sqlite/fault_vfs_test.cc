@@ -14,7 +14,7 @@
 namespace capi::state {
 namespace {
 
-constexpr uint64_t kSeeds = 6000;
+constexpr uint64_t kSeeds = 400;
 
 /// A store in a world of its own that loses its power again and again.
 class CrashingStore {
@@ -119,6 +119,26 @@ TEST(FaultVfsTest, SyncedCommitsSurviveEveryCrashAndUnsyncedOnesAreLostFromTheEn
     const auto store = world.Open().ValueOrDie();
     ASSERT_TRUE(world.Look(store.get()).ok());
     world.CheckIntegrity();
+  }
+}
+
+TEST(FaultVfsTest, ACreationThatWasKilledAnywhereIsFinishedDurably) {
+  constexpr int64_t kMoreThanACreation = 20;
+  for (int64_t stop = 0; stop < kMoreThanACreation; ++stop) {
+    for (uint64_t seed = 0; seed < 5; ++seed) {
+      CrashingStore world(seed);
+      world.env()->StopAfter(stop);
+      (void)world.Open();
+      world.env()->StopAfter(-1);
+      {
+        const auto store = world.Open().ValueOrDie();
+        ASSERT_TRUE(store->CreateRun({}, {}).ok());
+        ASSERT_TRUE(store->Sync().ok());
+      }
+      ASSERT_TRUE(world.env()->Crash(seed).ok());
+      const auto store = world.Open().ValueOrDie();
+      EXPECT_EQ(store->Runs().ValueOrDie().size(), 1) << stop << " " << seed;
+    }
   }
 }
 

@@ -124,8 +124,14 @@ CREATE VIEW wf_batch_history AS
   FROM events e JOIN nodes n USING (run_id, node_index) WHERE e.kind = 2 AND e.batch_index >= 0;
 )sql";
 
+// Version 2: input files with the runs and batches that read them.
+constexpr const char* kVersion2 = R"sql(
+ALTER TABLE nodes ADD COLUMN urls TEXT NOT NULL DEFAULT '';
+ALTER TABLE batches ADD COLUMN input TEXT NOT NULL DEFAULT '';
+)sql";
+
 /// migrations[v] leads from version v to v + 1.
-constexpr std::array kMigrations = {kVersion1};
+constexpr std::array kMigrations = {kVersion1, kVersion2};
 
 // "CAPI": lets file(1) and us recognise the database.
 constexpr int64_t kApplicationId = 0x43415049;

@@ -93,11 +93,11 @@ Result<bool> SqliteStore::EndAttemptIn(Connection* connection, const AttemptEnd&
       const int64_t changed,
       connection->Run(
           "UPDATE batches SET status = ?6, manifest = ?7, counts = ?8, error_kind = ?9, "
-          "error_class = ?10, error_text = ?11, ended_ms = ?12 WHERE run_id = ?1 AND "
+          "error_class = ?10, error_text = ?11, ended_ms = ?12, input = ?13 WHERE run_id = ?1 AND "
           "node_index = ?2 AND batch_index = ?3 AND status = 1 AND owner = ?4 AND attempt = ?5",
           node.run_id, node.node_index, end.id.batch_index, end.owner, end.attempt,
           static_cast<int>(end.status), end.manifest, end.counts, end.error.kind,
-          end.error.error_class, end.error.text, env_->NowMillis()));
+          end.error.error_class, end.error.text, env_->NowMillis(), end.input));
   if (changed == 0) return false;
   for (const FileRecord& file : end.files) {
     CAPI_RETURN_NOT_OK(
@@ -159,7 +159,7 @@ Result<std::optional<std::vector<BatchRecord>>> SqliteStore::ExpireOwner(OwnerId
         CAPI_ASSIGN_OR_RETURN(const bool row, query.Step());
         if (!row) break;
         lost->push_back(ReadBatch(query));
-        constexpr int kRerunFails = 13;
+        constexpr int kRerunFails = 14;
         fails.push_back(query.Int(kRerunFails) != 0);
       }
     }

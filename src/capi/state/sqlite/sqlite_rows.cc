@@ -48,6 +48,7 @@ NodeRecord ReadNode(const Query& query, int first_column) {
   node.error.text = query.Text(column++);
   node.started_ms = query.Int(column++);
   node.ended_ms = query.Int(column++);
+  node.urls = ListFromJson(query.Text(column++));
   return node;
 }
 
@@ -67,6 +68,7 @@ BatchRecord ReadBatch(const Query& query) {
   batch.error.text = query.Text(column++);
   batch.started_ms = query.Int(column++);
   batch.ended_ms = query.Int(column++);
+  batch.input = query.Text(column++);
   return batch;
 }
 

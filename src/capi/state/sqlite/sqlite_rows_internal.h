@@ -20,12 +20,12 @@ constexpr int kNumRunColumns = 15;
 #define CAPI_NODE_COLUMNS                                                                 \
   "n.run_id, n.node_index, n.name, n.type, n.table_name, n.depth, n.batches_total, "      \
   "n.rerun_fails, n.status, n.pinned, n.reader_run, n.lookup_run, n.inputs, n.manifest, " \
-  "n.counts, n.error_kind, n.error_class, n.error_text, n.started_ms, n.ended_ms"
-constexpr int kNumNodeColumns = 20;
+  "n.counts, n.error_kind, n.error_class, n.error_text, n.started_ms, n.ended_ms, n.urls"
+constexpr int kNumNodeColumns = 21;
 
 #define CAPI_BATCH_COLUMNS                                                            \
   "b.run_id, b.node_index, b.batch_index, b.status, b.attempt, b.owner, b.manifest, " \
-  "b.counts, b.error_kind, b.error_class, b.error_text, b.started_ms, b.ended_ms"
+  "b.counts, b.error_kind, b.error_class, b.error_text, b.started_ms, b.ended_ms, b.input"
 
 RunRecord ReadRun(const Query& query, int first_column);
 NodeRecord ReadNode(const Query& query, int first_column);

@@ -58,7 +58,7 @@ Status CreateOrMigrate(Connection* connection) {
     CAPI_RETURN_NOT_OK(connection->ExecuteScript("PRAGMA journal_mode=WAL"));
     // The process that created the first page may have died before it was synced.
     CAPI_ASSIGN_OR_RETURN(const bool created, HasSchema(connection));
-    (void)created;
+    if (!created) CAPI_RETURN_NOT_OK(connection->SyncMainFile());
     return MigrateSchema(connection);
   }
   CAPI_RETURN_NOT_OK(connection->ExecuteScript("PRAGMA synchronous=OFF; PRAGMA journal_mode=WAL"));
@@ -237,9 +237,11 @@ Result<int64_t> SqliteStore::CreateRun(const RunRecord& run, const std::vector<N
       CAPI_RETURN_NOT_OK(
           connection
               ->Run("INSERT INTO nodes(run_id, node_index, name, type, table_name, depth, "
-                    "batches_total, rerun_fails, status) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0)",
+                    "batches_total, rerun_fails, urls, status) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, "
+                    "?8, ?9, 0)",
                     run_id, static_cast<int64_t>(i), node.name, node.type, node.table, node.depth,
-                    node.batches_total, node.rerun_fails)
+                    node.batches_total, node.rerun_fails,
+                    node.urls.empty() ? std::string() : ListToJson(node.urls))
               .status());
     }
     return AddEvent(connection, EventKind::kRun, {run_id, 0}, 0,
@@ -350,15 +352,24 @@ Status SqliteStore::PlanFile(const FileRecord& file) {
 }
 
 Status SqliteStore::MarkPublished(const std::vector<FileRecord>& files, const Changes& changes) {
+  return EndPending(files, FileState::kPublished, changes);
+}
+
+Status SqliteStore::MarkLost(const std::vector<FileRecord>& files, const Changes& changes) {
+  return EndPending(files, FileState::kLost, changes);
+}
+
+Status SqliteStore::EndPending(const std::vector<FileRecord>& files, FileState state,
+                               const Changes& changes) {
   if (files.empty() && changes.empty()) return Status::OK();
   return Write([&](Connection* connection) -> Status {
     for (const FileRecord& file : files) {
       CAPI_RETURN_NOT_OK(
           connection
-              ->Run("UPDATE files SET state = 2 WHERE run_id = ?1 AND node_index = ?2 AND "
+              ->Run("UPDATE files SET state = ?6 WHERE run_id = ?1 AND node_index = ?2 AND "
                     "batch_index = ?3 AND attempt = ?4 AND target = ?5 AND state = 1",
                     file.id.node.run_id, file.id.node.node_index, file.id.batch_index, file.attempt,
-                    file.target)
+                    file.target, static_cast<int64_t>(state))
               .status());
     }
     return ApplyIn(connection, changes);
@@ -386,7 +397,7 @@ Result<std::vector<FileRecord>> SqliteStore::Files(std::optional<int64_t> run_id
   constexpr int64_t kAny = -1;
   const std::lock_guard lock(reader_.mutex);
   // The partial index on unfinished files is used only with a literal condition.
-  const bool unfinished = state && *state != FileState::kPublished;
+  const bool unfinished = state && (*state == FileState::kPlanned || *state == FileState::kPending);
   const char* sql =
       unfinished ? "SELECT run_id, node_index, batch_index, attempt, target, temp_path, size, "
                    "rows, state FROM files WHERE state < 2 AND (?1 = -1 OR run_id = ?1) AND "

@@ -54,6 +54,7 @@ class SqliteStore final : public StateStore {
 
   Status PlanFile(const FileRecord& file) override;
   Status MarkPublished(const std::vector<FileRecord>& files, const Changes& changes) override;
+  Status MarkLost(const std::vector<FileRecord>& files, const Changes& changes) override;
   Status ForgetPlannedFiles(const std::vector<FileRecord>& files) override;
   Result<std::vector<FileRecord>> Files(std::optional<int64_t> run_id,
                                         std::optional<FileState> state) override;
@@ -73,6 +74,7 @@ class SqliteStore final : public StateStore {
   /// Runs `body` in a write transaction.
   Status Write(const std::function<Status(Connection*)>& body);
 
+  Status EndPending(const std::vector<FileRecord>& files, FileState state, const Changes& changes);
   Status ApplyIn(Connection* connection, const Changes& changes);
   Status AddEvent(Connection* connection, EventKind kind, const NodeId& node, int64_t batch_index,
                   int status, const std::string& comment);

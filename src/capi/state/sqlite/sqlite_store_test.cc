@@ -264,6 +264,27 @@ TEST_F(SqliteStoreTest, PinsAreSetOnce) {
   EXPECT_EQ(record.pins.inputs, "fingerprint");
 }
 
+TEST_F(SqliteStoreTest, InputFilesStayWithTheirRunsAndBatches) {
+  RunRecord run;
+  run.affected_nodes = {"a", "b"};
+  NodeRecord with_patterns;
+  with_patterns.name = "a";
+  with_patterns.urls = {"in/1.csv", "in/\"2\".csv"};
+  NodeRecord without;
+  without.name = "b";
+  const NodeId node{store_->CreateRun(run, {with_patterns, without}).ValueOrDie(), 0};
+  const auto nodes = store_->Nodes(node.run_id).ValueOrDie();
+  EXPECT_EQ(nodes[0].urls, with_patterns.urls);
+  EXPECT_TRUE(nodes[1].urls.empty());
+  const auto claims = store_->ClaimBatches(node, 0, 2, kMe).ValueOrDie();
+  AttemptEnd end = Success(node, claims[0]);
+  end.input = R"({"url":"in/1.csv"})";
+  Commit({end, Success(node, claims[1])});
+  const auto batches = store_->Batches(node).ValueOrDie();
+  EXPECT_EQ(batches[0].input, end.input);
+  EXPECT_EQ(batches[1].input, "");
+}
+
 TEST_F(SqliteStoreTest, FilesGoFromPlannedToPublished) {
   const NodeId node{NewRun(), 0};
   const auto claims = store_->ClaimBatches(node, 0, 2, kMe).ValueOrDie();
@@ -291,6 +312,30 @@ TEST_F(SqliteStoreTest, FilesGoFromPlannedToPublished) {
   EXPECT_EQ(store_->Files(1, FileState::kPublished).ValueOrDie().size(), 1u);
   ASSERT_TRUE(store_->ForgetPlannedFiles({other, file}).ok());
   EXPECT_EQ(store_->Files(std::nullopt, std::nullopt).ValueOrDie().size(), 1u);
+}
+
+TEST_F(SqliteStoreTest, LostFilesAreNoLongerPending) {
+  const NodeId node{NewRun(), 0};
+  const auto claims = store_->ClaimBatches(node, 0, 1, kMe).ValueOrDie();
+  FileRecord file;
+  file.id = {node, 0};
+  file.attempt = 1;
+  file.target = "out.csv";
+  file.temp_path = ".out.tmp";
+  ASSERT_TRUE(store_->PlanFile(file).ok());
+  AttemptEnd end = Success(node, claims[0]);
+  end.files = {file};
+  Commit({end});
+  NodeChange failure;
+  failure.id = node;
+  failure.status = NodeStatus::kFail;
+  failure.error = {"environment", "output_lost", "gone"};
+  ASSERT_TRUE(store_->MarkLost({file}, {{failure}, {}}).ok());
+  EXPECT_TRUE(store_->Files(std::nullopt, FileState::kPending)->empty());
+  EXPECT_TRUE(store_->Files(1, FileState::kPublished)->empty());
+  EXPECT_EQ(store_->Files(1, FileState::kLost)->size(), 1u);
+  EXPECT_EQ(store_->Nodes(1)->at(0).status, NodeStatus::kFail);
+  EXPECT_EQ(store_->Nodes(1)->at(0).error.error_class, "output_lost");
 }
 
 TEST_F(SqliteStoreTest, EventsTellEveryChangeInOrder) {

@@ -149,7 +149,7 @@ Result<std::shared_ptr<arrow::Array>> DecodeTextRange(const BlockView& view, int
                                                       const std::shared_ptr<MappedFile>& file) {
   if (view.encoding == Encoding::kText) {
     CAPI_ASSIGN_OR_RETURN(auto strings, WrapStrings(view, begin, n, file));
-    return arrow::MakeArray(std::move(strings));
+    return arrow::MakeArray(strings);
   }
 
   CAPI_ASSIGN_OR_RETURN(std::shared_ptr<arrow::Buffer> codes,
@@ -172,7 +172,7 @@ Result<std::shared_ptr<arrow::Array>> DecodeTextRange(const BlockView& view, int
   auto coded =
       arrow::ArrayData::Make(data::DictionaryArrowType(), n, Buffers{nullptr, std::move(codes)}, 0);
   CAPI_ASSIGN_OR_RETURN(coded->dictionary, WrapStrings(view, 0, view.entries, file));
-  return arrow::MakeArray(std::move(coded));
+  return arrow::MakeArray(coded);
 }
 
 }  // namespace

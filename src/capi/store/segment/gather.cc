@@ -37,6 +37,8 @@ struct Source {
   const BlockView* missing;  // null when none was given
 
   const BlockView& At(SegmentSet::Location location) const {
+    // ForBlocks has made sure that there is a missing value where one is needed.
+    // NOLINTNEXTLINE(clang-analyzer-core.uninitialized.UndefReturn)
     return location.chunk == SegmentSet::kNoChunk ? *missing : views[location.chunk];
   }
   /// Calls body(begin, count, locations) for each block of rows.
@@ -203,7 +205,7 @@ Result<std::shared_ptr<arrow::Array>> GatherCodes(const Source& source,
   auto coded =
       arrow::ArrayData::Make(data::DictionaryArrowType(), n, {nullptr, std::move(buffer)}, 0);
   coded->dictionary = std::move(entries);
-  return arrow::MakeArray(std::move(coded));
+  return arrow::MakeArray(coded);
 }
 
 }  // namespace

@@ -54,7 +54,6 @@ class AttemptWriter : public TableWriter {
   AttemptWriter(const exec::Context& context, SegmentFiles* files, const TableId& id,
                 const TableSchema& schema, int64_t batch_index, std::vector<ReferenceGroup> groups)
       : context_(context),
-        files_(files),
         id_(id),
         schema_(schema),
         batch_index_(batch_index),
@@ -75,7 +74,6 @@ class AttemptWriter : public TableWriter {
   Result<const SegmentSet*> WrittenRows();
 
   const exec::Context context_;
-  SegmentFiles* const files_;
   const TableId id_;
   const TableSchema schema_;
   const int64_t batch_index_;
