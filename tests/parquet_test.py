@@ -504,5 +504,46 @@ def test_long_decimals_are_refused(world):
         expect(not pathlib.Path(temp, "out.parquet").exists(), "an output file appeared")
 
 
+# ---- Script generator
+
+def new_script(world, temp, table, *arguments):
+    pq.write_table(table, pathlib.Path(temp) / "in.parquet")
+    process = world.call(["new-script", "in.parquet", *arguments], temp, None)
+    expect(process.returncode == 0, process.stderr)
+    return process
+
+
+def test_new_script_writes_a_file_back(world):
+    table = pa.table({
+        "order id": pa.array([3, 1, 2], pa.int64()), "Ref": ["a", "b", ""], "share": [0.5, -1.25, 1e300], "paid": [True, False, True],
+        "fee": pa.array([D("1.25"), D("-0.01"), D("0.00")], pa.decimal128(18, 2)),
+        "at": pa.array([datetime.datetime(2026, 1, 2, 3, 4, 5, 6000)] * 3, pa.timestamp("ms"))})
+    with tempfile.TemporaryDirectory() as temp:
+        process = new_script(world, temp, table)
+        expect("changes" not in process.stderr and "3 rows, 6 columns; unique: order id" in process.stderr, process.stderr)
+        (pathlib.Path(temp) / "s.json").write_text(process.stdout)
+        run, _ = world.run("s.json", temp, temp + "/data", "--strict")
+        expect(run.returncode == 0, run.stderr)
+        expect(pq.read_table(pathlib.Path(temp) / "in_copy.parquet").equals(table), "the file came back different")
+
+
+def test_new_script_tells_what_changes(world):
+    table = pa.table({
+        "id": [1, 1], "fee": pa.array([D("1.2345"), None], pa.decimal128(10, 4)), "at": pa.array([1, 2], pa.timestamp("us")),
+        "day": pa.array([1, 2], pa.date32()), "list": [[1], [2]]})
+    with tempfile.TemporaryDirectory() as temp:
+        process = new_script(world, temp, table)
+        for part in ("column fee: numbers are rounded to two decimals", "column fee: 1 nulls become 0", "column at: times are rounded down",
+                     "column day: dates become moments", "column list of type List cannot be read, it is left out"):
+            expect(part in process.stderr, f"{part} is not in {process.stderr}")
+        expect("unique" not in process.stderr, process.stderr)
+        columns = json.loads(process.stdout)["nodes"]["read_file"]["r"]["columns"]
+        expect({name: column["col_type"] for name, column in columns.items()} ==
+               {"id": "int", "fee": "decimal2", "at": "datetime", "day": "datetime"}, columns)
+        pathlib.Path(temp, "in.parquet").write_bytes(b"PAR1 no")
+        process = world.call(["new-script", "in.parquet"], temp, None)
+        expect(process.returncode == 2 and "in.parquet" in process.stderr, process.stderr)
+
+
 if __name__ == "__main__":
     sys.exit(integration_test.run_all(globals()))

@@ -565,6 +565,27 @@ def test_unused_columns_of_a_remote_parquet_file_are_not_fetched(world):
         fails_with(world, script, work, "input_changed", "wide.parquet")
 
 
+def test_new_script_for_remote_and_packed_files(world):
+    with work_folder(world) as work:
+        source = HttpsStore(world)
+        source.put("people.csv.gz", gzip.compress(some_csv(500)))
+        # Longer than what is looked at: its end is cut off inside of a record.
+        source.put("long.csv", some_csv(4_500_000))
+        source.put("people.parquet", parquet_bytes({"id": [1, 2], "name": ["a", "b"]}, 1))
+        for name, notes in (("people.csv.gz", "500 rows, 2 columns; unique: id"), ("long.csv", "rows (sampled), 2 columns"),
+                            ("people.parquet", "2 rows, 2 columns; unique: id")):
+            process = subprocess.run([world.capi, "new-script", source.url(name)], cwd=work, env=world.environment(),
+                                     stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            expect(process.returncode == 0 and notes in process.stderr and "changes" not in process.stderr, process.stderr)
+            columns = json.loads(process.stdout)["nodes"]["read_file"]["r"]["columns"]
+            expect({key: column["col_type"] for key, column in columns.items()} == {"id": "int", "name": "string"}, columns)
+            if name == "long.csv":
+                continue
+            (work / "s.json").write_text(process.stdout)
+            world.run_ok(work / "s.json", work)
+        expect(gzip.decompress((work / "people_copy.csv.gz").read_bytes()).replace(b"\r\n", b"\n") == some_csv(500), "another copy")
+
+
 def test_empty_results(world):
     with work_folder(world) as work:
         for store in (SftpStore(world), S3Store(world)):

@@ -6,7 +6,11 @@
 #include "capi/base/env.h"
 #include "capi/cli/arguments.h"
 #include "capi/cli/commands.h"
+#include "capi/cli/configuration.h"
 #include "capi/cli/go_flags.h"
+#include "capi/files/compression.h"
+#include "capi/files/files.h"
+#include "capi/service/engine.h"
 #include "capi/service/new_script.h"
 
 namespace capi::cli {
@@ -26,10 +30,12 @@ struct NewScriptArguments {
 
 std::string NameOf(const std::string& path) { return path.substr(path.find_last_of('/') + 1); }
 
-/// "orders.csv" -> "orders_copy.csv"
+/// "orders.csv" -> "orders_copy.csv", "orders.csv.gz" -> "orders_copy.csv.gz"
 std::string CopyOf(const std::string& path) {
   const std::string name = NameOf(path);
-  const size_t dot = std::min(name.rfind('.'), name.size());
+  const bool packed = files::CompressionOf(path) != files::Compression::kNone;
+  const size_t last = name.rfind('.');
+  const size_t dot = std::min(packed && last > 0 ? name.rfind('.', last - 1) : last, name.size());
   return name.substr(0, dot) + "_copy" + name.substr(dot);
 }
 
@@ -44,9 +50,11 @@ void PrintNotes(const std::string& file, const service::FileSchema& schema) {
   }
 }
 
-int Print(const std::string& file, const service::InferOptions& infer,
+int Print(const config::Config& config, const std::string& file, const service::InferOptions& infer,
           const service::NewScriptOptions& options) {
-  const Result<service::FileSchema> schema = service::InferSchema(Env::Default(), file, infer);
+  const auto files = files::Files::Make(Env::Default(), service::FilesOptionsOf(config));
+  const Result<service::FileSchema> schema =
+      files.ok() ? service::InferSchema(files->get(), file, infer) : files.status();
   if (!schema.ok()) {
     PrintDiagnostics({}, {Prefixed(schema.status(), file + ": ")});
     return KindOf(schema.status()) == ErrorKind::kUser ? kExitUsage : kExitFailed;
@@ -77,7 +85,9 @@ Status TakeOver(NewScriptArguments* arguments) {
   return Status::OK();
 }
 
-int NewScript(NewScriptArguments* arguments) {
+int NewScript(const CLI::App& app, NewScriptArguments* arguments) {
+  const std::optional<config::Config> config = LoadConfig(app, {});
+  if (!config) return kExitUsage;
   const Status status = TakeOver(arguments);
   if (!status.ok()) {
     PrintDiagnostics({}, {status});
@@ -86,7 +96,7 @@ int NewScript(NewScriptArguments* arguments) {
   service::NewScriptOptions options;
   options.input_url = arguments->file;
   options.output_url = arguments->output.empty() ? CopyOf(arguments->file) : arguments->output;
-  return Print(arguments->file, arguments->infer, options);
+  return Print(*config, arguments->file, arguments->infer, options);
 }
 
 }  // namespace
@@ -94,7 +104,8 @@ int NewScript(NewScriptArguments* arguments) {
 void AddNewScriptCommand(CLI::App* app, int* exit_code) {
   auto arguments = std::make_shared<NewScriptArguments>();
   CLI::App* command = app->add_subcommand(
-      "new-script", "Look into a CSV file and print a script that loads it and writes it back");
+      "new-script",
+      "Look into a CSV or Parquet file and print a script that loads it and writes it back");
   command->add_option("file", arguments->file, "The file")->required();
   command->add_option("--out", arguments->output,
                       "File that the script writes (default: NAME_copy in the current directory)");
@@ -120,7 +131,7 @@ void AddNewScriptCommand(CLI::App* app, int* exit_code) {
   command->footer(
       "What was found, and what could be understood otherwise, is said on standard error.\n"
       "Example: capi new-script orders.csv > orders.json && capi run orders.json");
-  command->callback([arguments, exit_code] { *exit_code = NewScript(arguments.get()); });
+  command->callback([app, arguments, exit_code] { *exit_code = NewScript(*app, arguments.get()); });
 }
 
 int ProtoFileReaderCreator(const std::vector<std::string>& words) {
@@ -165,7 +176,7 @@ int ProtoFileReaderCreator(const std::vector<std::string>& words) {
   options.original_layout = true;
   options.input_url = std::string("/tmp/capi_in/") + kOldDirectory + name;
   options.output_url = std::string("/tmp/capi_out/") + kOldDirectory + name;
-  return Print(flags.Text("file"), infer, options);
+  return Print({}, flags.Text("file"), infer, options);
 }
 
 }  // namespace capi::cli

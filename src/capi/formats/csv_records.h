@@ -22,6 +22,8 @@ class CsvRecords {
   const std::vector<std::string_view>& cells() const { return cells_; }
   /// Physical line on which the record begins, from 1.
   int64_t line() const { return line_; }
+  /// True if the text ends with this record.
+  bool at_end() const { return offset_ >= static_cast<int64_t>(text_.size()); }
   /// True if a quoted cell of the record is never closed.
   bool unclosed() const { return unclosed_; }
 

@@ -15,6 +15,7 @@
 #include "capi/formats/parquet_column_internal.h"
 #include "capi/formats/parquet_file_internal.h"
 #include "capi/formats/parquet_library_internal.h"
+#include "parquet/statistics.h"
 
 namespace capi::formats {
 
@@ -429,6 +430,42 @@ Status ReadParquet(const exec::Context& context, const ParquetBytes& file,
   return Status::OK();
 }
 
+namespace {
+
+std::string ChangeOf(const internal::FileColumn& column) {
+  constexpr int kDecimals = 2;
+  constexpr int64_t kMillis = 1000;
+  switch (column.meaning) {
+    case internal::Meaning::kDecimal:
+      return column.scale > kDecimals ? "numbers are rounded to two decimals" : "";
+    case internal::Meaning::kTimestamp:
+      return column.units_per_second > kMillis ? "times are rounded down to milliseconds" : "";
+    case internal::Meaning::kImpalaTimestamp:
+      return "times are rounded down to milliseconds";
+    case internal::Meaning::kDate:
+      return "dates become moments, at midnight";
+    case internal::Meaning::kTime:
+      return "times of day become whole numbers";
+    default:
+      return "";
+  }
+}
+
+/// -1 if the file does not tell.
+int64_t NullsOf(const parquet::FileMetaData& metadata, int leaf) {
+  int64_t sum = 0;
+  if (metadata.schema()->Column(leaf)->max_definition_level() == 0) return 0;
+  for (int group = 0; group < metadata.num_row_groups(); ++group) {
+    const auto chunk = metadata.RowGroup(group)->ColumnChunk(leaf);
+    const auto statistics = chunk->statistics();
+    if (statistics == nullptr || !statistics->HasNullCount()) return -1;
+    sum += statistics->null_count();
+  }
+  return sum;
+}
+
+}  // namespace
+
 Result<ParquetInfo> InspectParquet(const ParquetBytes& file, const std::string& file_name) {
   static constexpr data::FieldType kAllTypes[] = {
       data::FieldType::kInt,  data::FieldType::kFloat,    data::FieldType::kString,
@@ -445,6 +482,12 @@ Result<ParquetInfo> InspectParquet(const ParquetBytes& file, const std::string& 
       if (column.ReadableAs(type)) found.readable_as.push_back(type);
     }
     found.type_text = column.type_text;
+    found.change = ChangeOf(column);
+    if (!found.type) continue;
+    CAPI_RETURN_NOT_OK(internal::CatchExceptions([&]() -> Status {
+      found.num_nulls = NullsOf(opened->metadata(), column.leaf);
+      return Status::OK();
+    }));
   }
   return info;
 }

@@ -94,6 +94,9 @@ struct ParquetColumnInfo {
   std::vector<data::FieldType> readable_as;
   /// In Parquet's words: "INT64 Decimal(precision=18, scale=2)".
   std::string type_text;
+  /// What becomes of values beyond `type`, for people; "" = they are kept.
+  std::string change;
+  int64_t num_nulls = 0;  ///< -1: the file does not tell
 };
 
 struct ParquetInfo {

@@ -4,7 +4,6 @@
 #include <set>
 #include <utility>
 
-#include "capi/files/source.h"
 #include "capi/formats/csv_records.h"
 #include "capi/service/column_guess_internal.h"
 #include "capi/service/file_schema.h"
@@ -115,8 +114,10 @@ bool EndsWithCrLf(std::string_view text) {
 /// One inference.
 class CsvInference {
  public:
-  CsvInference(std::string_view text, const InferOptions& options)
-      : text_(text), options_(options) {}
+  CsvInference(std::string_view text, bool whole, const InferOptions& options)
+      : text_(text), options_(options) {
+    schema_.whole_file = whole;
+  }
 
   Result<FileSchema> Run() {
     CAPI_RETURN_NOT_OK(FindShape());
@@ -157,6 +158,7 @@ class CsvInference {
   void ForEachRecord(const Use& use, const Other& other) {
     formats::CsvRecords records(text_, schema_.separator);
     for (int64_t index = 0; records.Next(); ++index) {
+      if (!schema_.whole_file && records.at_end()) return;  // cut off
       if (index == schema_.header_record) {
         headers_.assign(records.cells().begin(), records.cells().end());
       }
@@ -242,17 +244,6 @@ class CsvInference {
     return finder.Keys();
   }
 
-  /// How much a name looks like that of a key.
-  static int KeyRank(const std::string& header) {
-    std::string lower = header;
-    for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-    if (lower == "id" || lower == "key") return 0;
-    for (const std::string_view end : {"_id", " id", "id", "key", "code", "number", "_no", "nr"}) {
-      if (lower.ends_with(end)) return 1;
-    }
-    return 2;
-  }
-
   void FindKeys() {
     if (schema_.num_rows < 2) return;  // any column would do
     std::vector<std::vector<size_t>> groups;
@@ -264,11 +255,7 @@ class CsvInference {
       if (MayBeKey(column) || moment) usable.push_back(i);
     }
     schema_.keys = DistinctGroups(std::move(groups));
-    std::stable_sort(schema_.keys.begin(), schema_.keys.end(),
-                     [this](const auto& left, const auto& right) {
-                       return KeyRank(schema_.columns[left[0]].header) <
-                              KeyRank(schema_.columns[right[0]].header);
-                     });
+    SortKeys(&schema_);
     if (!schema_.keys.empty()) return;
     usable.resize(std::min(usable.size(), kMostPairColumns));
     std::vector<std::vector<size_t>> pairs;
@@ -288,10 +275,8 @@ class CsvInference {
 
 }  // namespace
 
-Result<FileSchema> InferCsvSchema(Env* env, const std::string& path, const InferOptions& options) {
-  CAPI_ASSIGN_OR_RETURN(const auto file, files::OpenInput(env, path, nullptr));
-  file->AdviseSequential(true);
-  return CsvInference(file->bytes(), options).Run();
+Result<FileSchema> InferCsvSchema(std::string_view text, bool whole, const InferOptions& options) {
+  return CsvInference(text, whole, options).Run();
 }
 
 }  // namespace capi::service

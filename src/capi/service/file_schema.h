@@ -6,11 +6,12 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
-#include "capi/base/env.h"
 #include "capi/base/status.h"
 #include "capi/data/types.h"
+#include "capi/files/files.h"
 #include "capi/script/model.h"
 
 namespace capi::service {
@@ -68,10 +69,18 @@ struct InferOptions {
   bool original_rules = false;
 };
 
-/// By the kind of file. kUser errors: "file_not_found", "unsupported_format", and those below.
-Result<FileSchema> InferSchema(Env* env, const std::string& path, const InferOptions& options);
+/// By the kind of file, also of remote and packed ones; of texts that are no local file only the
+/// first 64 MiB are looked at. Of Parquet files columns that cannot be read are left out. Errors:
+/// those of files::Files, kUser "empty_file", "bad_parquet", and of the options ("usage").
+Result<FileSchema> InferSchema(files::Files* files, const std::string& url,
+                               const InferOptions& options);
 
-/// kUser errors: "file_not_found", "empty_file", and of the options ("usage").
-Result<FileSchema> InferCsvSchema(Env* env, const std::string& path, const InferOptions& options);
+/// `whole` is false if the text is cut off: its last record is not looked at.
+Result<FileSchema> InferCsvSchema(std::string_view text, bool whole, const InferOptions& options);
+Result<FileSchema> InferParquetSchema(files::Files* files, const std::string& url,
+                                      const InferOptions& options);
+
+/// Puts keys first whose names look like keys.
+void SortKeys(FileSchema* schema);
 
 }  // namespace capi::service

@@ -27,7 +27,7 @@ class NewScriptTest : public testing::Test {
   }
   FileSchema Infer(const std::string& text, const InferOptions& options = {}) {
     Write(text);
-    const Result<FileSchema> schema = InferSchema(Env::Default(), directory_ / "in.csv", options);
+    const Result<FileSchema> schema = InferSchema(files_.get(), directory_ / "in.csv", options);
     EXPECT_TRUE(schema.ok()) << Describe(schema.status());
     return schema.ok() ? *schema : FileSchema();
   }
@@ -79,6 +79,7 @@ class NewScriptTest : public testing::Test {
   }
 
   TestDirectory directory_;
+  const std::unique_ptr<files::Files> files_ = files::Files::Make(Env::Default(), {}).ValueOrDie();
   std::unique_ptr<Engine> engine_;
 };
 
@@ -156,17 +157,17 @@ TEST_F(NewScriptTest, FilesThatCannotBeReadAreSaidWithLines) {
 
 TEST_F(NewScriptTest, WrongUse) {
   const std::string path = directory_ / "in.csv";
-  EXPECT_EQ(InfoOf(InferSchema(Env::Default(), path, {}).status()).error_class, "file_not_found");
+  EXPECT_EQ(InfoOf(InferSchema(files_.get(), path, {}).status()).error_class, "file_not_found");
   Write("");
-  EXPECT_EQ(InfoOf(InferSchema(Env::Default(), path, {}).status()).error_class, "empty_file");
+  EXPECT_EQ(InfoOf(InferSchema(files_.get(), path, {}).status()).error_class, "empty_file");
   Write("a,b\n1,2\n");
   InferOptions options;
   options.header_record = 1;
   options.first_data_record = 1;
-  EXPECT_EQ(InfoOf(InferSchema(Env::Default(), path, options).status()).error_class, "usage");
+  EXPECT_EQ(InfoOf(InferSchema(files_.get(), path, options).status()).error_class, "usage");
   options = {};
   options.format = script::FileFormat::kParquet;
-  EXPECT_FALSE(InferSchema(Env::Default(), path, options).ok());
+  EXPECT_FALSE(InferSchema(files_.get(), path, options).ok());
 }
 
 TEST_F(NewScriptTest, DifficultHeaders) {
