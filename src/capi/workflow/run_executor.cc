@@ -97,6 +97,8 @@ Status RunExecutorImpl::Run() {
     unused.assign(claimed_.begin(), claimed_.end());
     claimed_.clear();
     fatal = fatal_;
+    // A cancellation that came too late has stopped nothing.
+    if (run_ended_ && KindOf(fatal) == ErrorKind::kCancelled) fatal = Status::OK();
   }
   const Status released = ReleaseAll(unused);
   CAPI_RETURN_NOT_OK(environment_.queue->Purge());

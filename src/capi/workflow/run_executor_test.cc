@@ -90,6 +90,29 @@ class PlayedRunner final : public node::NodeRunner {
   bool alike_;
 };
 
+/// Tells when batches behind a failed one are dropped.
+class WatchedQueue final : public queue::Queue {
+ public:
+  WatchedQueue(std::unique_ptr<queue::Queue> target, std::function<void()> on_discard)
+      : target_(std::move(target)), on_discard_(std::move(on_discard)) {}
+  Status Enqueue(const queue::Message& message, int64_t delay_ms) override {
+    return target_->Enqueue(message, delay_ms);
+  }
+  Result<std::optional<queue::Message>> Take(int64_t max_batches) override {
+    return target_->Take(max_batches);
+  }
+  Status Discard(int64_t run_id, int64_t node_index, int64_t begin) override {
+    on_discard_();
+    return target_->Discard(run_id, node_index, begin);
+  }
+  Status Purge() override { return target_->Purge(); }
+  Result<std::optional<int64_t>> NextDelay() override { return target_->NextDelay(); }
+
+ private:
+  const std::unique_ptr<queue::Queue> target_;
+  const std::function<void()> on_discard_;
+};
+
 class RunExecutorTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -403,6 +426,24 @@ TEST_F(RunExecutorTest, CancellingBeforeTheStartExecutesNothing) {
   executor->Cancel(CancelledError("early"));
   EXPECT_EQ(executor->Run().message(), "early");
   EXPECT_EQ(Statuses(1), "start read=none copy=none write=none");
+}
+
+TEST_F(RunExecutorTest, CancellingAfterTheEndChangesNothing) {
+  UseScript({ReadNode("read", {input_}), CopyNode("bad", "read", 2)});
+  bool ended = false;
+  queue_ = std::make_unique<WatchedQueue>(std::move(queue_), [&] {
+    // Before the executor has returned.
+    ended = ended || state_->FindRun(1).ValueOrDie()->status == state::RunStatus::kComplete;
+    if (ended) Cancel();
+  });
+  const Status status = Execute(
+      NewRun(),
+      [](const std::string& node, const node::BatchTask&, const exec::CancelToken&) -> Status {
+        return node == "bad" ? UserError("bad_value", "row 7: x") : Status::OK();
+      });
+  EXPECT_TRUE(ended);
+  EXPECT_TRUE(status.ok()) << status.ToString();
+  EXPECT_EQ(Statuses(1), "complete read=success bad=fail");
 }
 
 TEST_F(RunExecutorTest, AStoppedRunEndsWithStopReceived) {
