@@ -536,6 +536,8 @@ def test_flights_against_duckdb(world):
             expect(counts.get(tag) == expected, f"tag {tag}: {counts.get(tag)}, expected {expected}")
         rows = db.execute("select max(dep_delay) from f").fetchone()[0]
         expect(csv("most_delayed")[0][6] == rows and len(csv("most_delayed")) == 100, "most_delayed")
+        figures = "select count(*), sum(dep_delay), sum(coalesce(arr_delay,0)), round(sum(precip), 1), round(sum(visib)), count(distinct time_hour) from "
+        expect(db.execute(figures + f"'{temp}/flights_full.parquet'").fetchall() == db.execute(figures + "full_").fetchall(), "flights_full")
 
 
 def run_tests(names, world, only):

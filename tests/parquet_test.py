@@ -10,6 +10,7 @@ import json
 import math
 import pathlib
 import random
+import subprocess
 import sys
 import tempfile
 
@@ -309,6 +310,50 @@ def test_samples_read_as_pyarrow_reads_them(world):
                 values = values.cast(pa.timestamp("us", kind.tz), safe=False)
             wanted.append([plain(value.decode() if isinstance(value, bytes) else value, ours) for value in values.to_pylist()])
         expect_rows(read_by_capi(world, path, columns), list(zip(*wanted)), path.name)
+
+
+def test_parity_lookup_big(world):
+    """The demo's script_big.json: 10 and 100 Parquet files in, Parquet files out."""
+    generator = SHARED_DEMOS.parent / "bench" / "gen_lookup.py"
+    if not generator.exists():
+        raise Skipped("the demos are not beside this checkout")
+    with tempfile.TemporaryDirectory() as temp:
+        folder = pathlib.Path(temp)
+        subprocess.run([sys.executable, generator, "--orders", "3000", "--in-dir", folder / "in", "--out-dir", folder / "expected",
+                        "--format", "parquet", "--order-files", "10", "--item-files", "100"], check=True, stdout=subprocess.DEVNULL)
+        (folder / "out").mkdir()
+        config = SHARED_DEMOS / "lookup" / "cfg"
+        process, summary = world.run(config / "script_big.json", temp, temp + "/data", "--params", str(config / "script_params_big_fs_one.json"),
+                                     "--set", f"dir_in={folder}/in", "--set", f"dir_out={folder}/out",
+                                     "--start-nodes", "read_orders,read_order_items")
+        expect(process.returncode == 0, process.stderr)
+        for name in ("order_item_date_inner", "order_item_date_left_outer", "order_date_value_grouped_inner", "order_date_value_grouped_left_outer"):
+            with open(folder / "expected" / f"{name}_baseline.csv", newline="") as file:
+                expected = [[cell.strip() for cell in row] for row in csv.reader(file)]
+            table = pq.read_table(folder / "out" / f"{name}.parquet")
+            found = [[f"{value:%Y-%m-%d %H:%M:%S}" if isinstance(value, datetime.datetime) else f"{value:05d}" if column == "order_item_id"
+                      else str(value) for column, value in row.items()] for row in table.to_pylist()]
+            expect(expected[0] == table.column_names, f"{name}: other columns")
+            expect(len(expected) > 2000 and found == expected[1:], f"{name} differs")
+
+
+def test_parity_proto_file_reader_creator(world):
+    folder = SHARED_DEMOS / "proto_file_reader_creator" / "in"
+    if not folder.exists():
+        raise Skipped("the demos are not beside this checkout")
+    transcripts = map(json.loads, (integration_test.CASES / "toolbelt_transcripts.jsonl").read_text().splitlines())
+    printed = next(entry["stdout_without_log"] for entry in transcripts if entry["id"] == "proto_file_reader_creator_parquet")
+    with tempfile.TemporaryDirectory() as temp:
+        process = world.call(["proto_file_reader_creator", "-file_type=parquet", f"-file={folder}/products.parquet"], temp, None)
+        expect(process.returncode == 0 and process.stdout == printed, process.stderr + process.stdout)
+        script = process.stdout.replace('"url_template"', '"top": {"order": "col_id(asc)"}, "url_template"')
+        script = script.replace("/tmp/capi_in/proto_file_reader_creator_quicktest", str(folder))
+        script = script.replace("/tmp/capi_out/proto_file_reader_creator_quicktest", temp)
+        (pathlib.Path(temp) / "s.json").write_text(script)
+        run, _ = world.run("s.json", temp, temp + "/data", "--start-nodes", "read_file")
+        expect(run.returncode == 0, run.stderr)
+        rows = [pq.read_table(place / "products.parquet").to_pylist() for place in (folder, pathlib.Path(temp))]
+        expect(len(rows[0]) > 1 and rows[0] == rows[1], "the output differs from the input")
 
 
 # ---- Wrong inputs

@@ -3,6 +3,9 @@
 // One SSH connection with an SFTP channel, by libssh2: known hosts, keys, files. libcurl is not
 // used for it because it can neither sync a file nor rename over an existing one.
 
+#include <libssh2.h>
+#include <libssh2_sftp.h>
+
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -16,10 +19,6 @@
 #include "capi/files/access_policy_internal.h"
 #include "capi/files/address_internal.h"
 #include "capi/files/files_options.h"
-
-struct _LIBSSH2_SESSION;
-struct _LIBSSH2_SFTP;
-struct _LIBSSH2_SFTP_HANDLE;
 
 namespace capi::files {
 
@@ -58,7 +57,7 @@ class SftpSession {
   /// An open file; must not outlive the session.
   class File {
    public:
-    File(SftpSession* session, _LIBSSH2_SFTP_HANDLE* handle, std::string path)
+    File(SftpSession* session, LIBSSH2_SFTP_HANDLE* handle, std::string path)
         : session_(session), handle_(handle), path_(std::move(path)) {}
     ~File();
     void Seek(int64_t offset);
@@ -71,7 +70,7 @@ class SftpSession {
 
    private:
     SftpSession* const session_;
-    _LIBSSH2_SFTP_HANDLE* handle_;
+    LIBSSH2_SFTP_HANDLE* handle_;
     const std::string path_;
   };
   Result<std::unique_ptr<File>> OpenForReading(const std::string& path);
@@ -95,8 +94,8 @@ class SftpSession {
   const RemoteAddress address_;
   std::string host_key_fingerprint_;
   FileDescriptor socket_;
-  _LIBSSH2_SESSION* session_ = nullptr;
-  _LIBSSH2_SFTP* sftp_ = nullptr;
+  LIBSSH2_SESSION* session_ = nullptr;
+  LIBSSH2_SFTP* sftp_ = nullptr;
 };
 
 }  // namespace capi::files

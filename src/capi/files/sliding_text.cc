@@ -105,9 +105,9 @@ void SlidingText::Release(int64_t begin) {
   released_ = std::max(released_, std::min(begin, written_));
   const int64_t pages = released_ / kStepBytes * kStepBytes;
   if (pages > released_pages_) {
-    // Gives memory and its accounting back; the addresses stay ours.
-    mmap(data_ + released_pages_, static_cast<size_t>(pages - released_pages_), PROT_NONE,
-         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+    // Gives memory and its accounting back; the addresses stay ours, also if it fails.
+    (void)mmap(data_ + released_pages_, static_cast<size_t>(pages - released_pages_), PROT_NONE,
+               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
     released_pages_ = pages;
   }
   producer_.notify_all();

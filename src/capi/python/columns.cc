@@ -89,9 +89,10 @@ Result<char> AppendStringColumn(const arrow::Array& column, std::string* out) {
   }
   const auto& dictionary = static_cast<const arrow::DictionaryArray&>(column);
   const int64_t num_values = dictionary.dictionary()->length();
-  if (num_values > n)
+  if (num_values > n) {
     return AppendStrings(
         n, [&](int64_t i) { return reader[i]; }, out);
+  }
   // Each value becomes one Python string, however often it occurs.
   CAPI_ASSIGN_OR_RETURN(const data::StringReader values,
                         data::StringReader::Make(*dictionary.dictionary()));
