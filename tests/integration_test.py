@@ -191,44 +191,68 @@ def test_same_bytes_for_threads_batches_and_simd(world):
             expect(found == expected, f"other bytes with {threads} threads, {batches} batches, SIMD {simd or 'default'}")
 
 
-def test_kills(world):
+def disk_bytes(folder):
+    """What the files take on the disk: holes do not count."""
+    return sum(path.stat().st_blocks * 512 for path in pathlib.Path(folder).rglob("*") if path.is_file())
+
+
+def kill_again_and_again(world, temp, script, kills, arguments, environment=None):
     """SIGKILL at random moments, each followed by the same command; results identical, nothing left over."""
-    kills = 200 if world.full else 20
+    folder = pathlib.Path(temp)
     generator = random.Random(20261124)
+    run = lambda: world.run(script, ROOT, temp + "/data", *arguments, environment=environment)  # noqa: E731
+    started = time.monotonic()
+    process, summary = run()
+    elapsed = time.monotonic() - started
+    expect(process.returncode == 0, process.stderr)
+    tables = folder / "data" / summary["keyspace"] / "tables"
+    undisturbed_bytes = disk_bytes(tables)
+    expected = outputs_of(folder / "out")
+    done = 0
+    fresh = True
+    while done < kills:
+        if fresh:
+            for path in (folder / "out").iterdir():
+                path.unlink()
+        child = subprocess.Popen([world.capi, "run", str(script), "--output", "json", *arguments, "--data-dir", temp + "/data"], cwd=ROOT,
+                                 env={**os.environ, **(environment or {})}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            child.wait(generator.uniform(0, elapsed * 1.1))
+            fresh = True
+        except subprocess.TimeoutExpired:
+            child.send_signal(signal.SIGKILL)
+            child.wait()
+            done += 1
+            fresh = False
+        if generator.random() < 0.3:
+            process, _ = run()
+            expect(process.returncode == 0, f"after kill {done}: {process.stderr}{process.stdout[-2000:]}")
+            expect(outputs_of(folder / "out") == expected, f"other results after kill {done}")
+            fresh = True
+    process, summary = run()
+    expect(process.returncode == 0, process.stderr + process.stdout[-2000:])
+    expect(outputs_of(folder / "out") == expected, "other results at the end")
+    leftovers = [str(path) for pattern in ("*.tmp", "*.spill") for path in folder.rglob(pattern)]
+    expect(not leftovers, f"left over: {leftovers}")
+    taken = disk_bytes(tables) / (summary["run_id"] * undisturbed_bytes)
+    print(f"   {done} kills, {summary['run_id']} runs, tables take {taken:.3f} times the space of undisturbed ones")
+    expect(taken <= 1.1, "dead bytes")
+
+
+def test_kills_of_the_lookup_run(world):
     with tempfile.TemporaryDirectory() as temp:
-        folder, arguments = lookup_world(temp, 20000)
-        command = [ROOT / "bench/lookup.yaml", temp, temp + "/data", *arguments, "--set", "batches=20"]
-        started = time.monotonic()
-        process, _ = world.run(*command)
-        elapsed = time.monotonic() - started
-        expect(process.returncode == 0, process.stderr)
-        expected = outputs_of(folder / "out")
-        done = 0
-        fresh = True
-        while done < kills:
-            if fresh:
-                for path in (folder / "out").iterdir():
-                    path.unlink()
-            child = subprocess.Popen([world.capi, "run", str(ROOT / "bench/lookup.yaml"), "--output", "json", *arguments, "--set", "batches=20",
-                                      "--data-dir", temp + "/data"], cwd=temp, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            try:
-                child.wait(generator.uniform(0, elapsed * 1.1))
-                fresh = True
-            except subprocess.TimeoutExpired:
-                child.send_signal(signal.SIGKILL)
-                child.wait()
-                done += 1
-                fresh = False
-            if generator.random() < 0.3:
-                process, summary = world.run(*command)
-                expect(process.returncode == 0, f"after kill {done}: {process.stderr}{process.stdout[-2000:]}")
-                expect(outputs_of(folder / "out") == expected, f"other results after kill {done}")
-                fresh = True
-        process, summary = world.run(*command)
-        expect(process.returncode == 0, process.stderr + process.stdout[-2000:])
-        expect(outputs_of(folder / "out") == expected, "other results at the end")
-        leftovers = [str(path) for path in folder.rglob("*.tmp")] + [str(path) for path in folder.rglob("*.spill")]
-        expect(not leftovers, f"left over: {leftovers}")
+        _, arguments = lookup_world(temp, 20000)
+        kill_again_and_again(world, temp, ROOT / "bench/lookup.yaml", 100 if world.full else 12, [*arguments, "--set", "batches=20"])
+
+
+def test_kills_of_the_flights_run(world):
+    data = ROOT / "build/data/flights"
+    subprocess.run([ROOT / "scripts/fetch-flights", data], check=True)
+    with tempfile.TemporaryDirectory() as temp:
+        os.mkdir(temp + "/out")
+        kill_again_and_again(world, temp, ROOT / "examples/flights/flights.yaml", 100 if world.full else 8,
+                             ["--params", str(ROOT / "examples/flights/params.yaml"), "--set", f"data_dir={data}", "--set", f"out_dir={temp}/out"],
+                             {"CAPI_PYTHON": sys.executable})
 
 
 DISTINCT_SCRIPT = """

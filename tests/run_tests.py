@@ -15,6 +15,8 @@ UNIT_TEST_TIMEOUT_SECONDS = 1500
 # For each target; $CAPI_FUZZ_SECONDS wins.
 FUZZ_SECONDS = 15
 FULL_FUZZ_SECONDS = 600
+# Seeded runs of service/simulation_test.cc.
+FULL_SIMULATION = {"CAPI_SIM_SEEDS": "2000"}
 TSAN_ROOMS = ["exec", "workflow", "state", "queue"]
 TSAN_ENVIRONMENT = {"TSAN_OPTIONS": "ignore_noninstrumented_modules=1 halt_on_error=1"}
 
@@ -131,7 +133,7 @@ def main():
 
     counted("checks", [python, "tests/checks.py", *full], totals)
     if build("release", [], totals, ["-DCAPI_BUILD_TESTS=ON"]):
-        unit_tests("release", totals)
+        unit_tests("release", totals, environment=FULL_SIMULATION if options.full else None)
         counted("integration", [python, "tests/integration_test.py", "--capi", "build/release/capi", *full], totals)
         counted("python", [python, "tests/python_test.py", "--capi", "build/release/capi", *full], totals)
         counted("parquet", [python, "tests/parquet_test.py", "--capi", "build/release/capi", *full], totals)
