@@ -5,6 +5,7 @@
 
 import argparse
 import csv as csv_module
+import hashlib
 import json
 import os
 import pathlib
@@ -487,6 +488,65 @@ def test_interrupt_is_resumable(world):
         expect(interrupted, "no call was interrupted")
         process, summary = world.run(ROOT / "bench/lookup.yaml", temp, temp + "/data", *arguments)
         expect(process.returncode == 0, process.stderr)
+
+
+def test_history_commands(world):
+    def ask(*arguments, code=0):
+        process = world.call(list(arguments), temp, temp + "/data")
+        expect(process.returncode == code, f"{arguments}: {process.returncode} {process.stderr}")
+        return json.loads(process.stdout) if "json" in arguments else process.stdout + process.stderr
+
+    with tempfile.TemporaryDirectory() as temp:
+        expect(ask("status", "--output", "json") == [], "keyspaces")
+        folder, arguments = lookup_world(temp, 500)
+        for options in ([], ["--new-run"]):
+            process, _ = world.run(ROOT / "bench/lookup.yaml", temp, temp + "/data", *arguments, *options)
+            expect(process.returncode == 0, process.stderr)
+        keyspaces = ask("status", "--output", "json")
+        expect([(k["keyspace"], k["run"], k["status"], k["nodes"], k["done"], k["failed"]) for k in keyspaces] ==
+               [("lookup", 2, "complete", 10, 10, None)], keyspaces)
+        runs = ask("history", "lookup", "--output", "json")
+        expect([run["run"] for run in runs] == [1, 2] and runs[0]["started"] <= runs[1]["started"] and runs[0]["time_ms"] >= 0, runs)
+        nodes = ask("history", "lookup", "--run", "1", "--output", "json")
+        expect(len(nodes) == 10 and nodes[0]["node"] == "read_orders" and nodes[0]["rows_in"] == 500, nodes[0])
+        expect(ask("status", "lookup", "--output", "json")[0]["rows_in"] == 500, "status")
+        batches = ask("history", "lookup", "--node", "read_orders", "--output", "json")
+        content = (folder / "in/orders.csv").read_bytes()
+        expect(len(batches) == 1 and batches[0]["sha256"] == hashlib.sha256(content).hexdigest() and batches[0]["attempt"] == 1, batches)
+        table = ask("history", "lookup", "--node", "items_inner", "--output", "csv").splitlines()
+        expect(table[0].startswith("batch,status,attempt,rows_in,rows_out,started,time_ms") and len(table) == 11, table)
+        expect(len(ask("tables", "lookup", "--output", "json")) == 12 and len(ask("tables", "lookup", "--run", "2", "--output", "json")) == 6, "tables")
+        expect("stopped run 1" in ask("stop", "lookup", "--run", "1", "--comment", "a, b"), "stop")
+        runs = ask("history", "lookup", "--output", "json")
+        expect((runs[0]["status"], runs[0]["comment"], runs[1]["status"]) == ("stop", "a, b", "complete"), runs)
+        for wrong, text in ((["history", "nope"], "no such keyspace: nope"), (["history", "lookup", "--run", "9"], "no such run: 9"),
+                            (["history", "lookup", "--node", "read_oders"], "did you mean read_orders?"), (["stop", "lookup", "--run", "9"], "no such run"),
+                            (["history", "lookup", "--run", "-1"], "--run"), (["history"], "keyspace"), (["status", "lookup", "--output", "xml"], "xml")):
+            expect(text in ask(*wrong, code=2), f"{wrong}: {ask(*wrong, code=2)}")
+
+
+def test_stop_from_another_process(world):
+    with tempfile.TemporaryDirectory() as temp:
+        folder, arguments = lookup_world(temp, 150000)
+        command = [world.capi, "run", str(ROOT / "bench/lookup.yaml"), "--output", "json", *arguments, "--data-dir", temp + "/data"]
+        for run_id, delay in enumerate((0, 0.1, 0.2, 0.3), 1):
+            child = subprocess.Popen(command, cwd=temp, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            while world.call(["history", "lookup", "--run", str(run_id)], temp, temp + "/data").returncode != 0:
+                expect(child.poll() is None, "the run ended before it could be stopped")
+            time.sleep(delay)
+            process = world.call(["stop", "lookup"], temp, temp + "/data")
+            expect(process.returncode == 0, process.stderr)
+            output, errors = child.communicate(timeout=60)
+            summary = json.loads(output)
+            found = set(statuses(summary).values())
+            stopped = child.returncode == 1 and summary["status"] == "stopped" and found <= {"success", "stopreceived"}
+            # A machine that is fast enough has finished before.
+            expect(stopped or (child.returncode == 0 and delay > 0), f"after {delay} s: {child.returncode} {statuses(summary)} {errors}")
+            expect(stopped or run_id > 1, "no run was stopped")
+            expect(not [path for path in folder.rglob("*.tmp")], "a temporary file is left")
+        # Stopped runs are not resumed, and their tables are not used.
+        process, summary = world.run(ROOT / "bench/lookup.yaml", temp, temp + "/data", *arguments)
+        expect(process.returncode == 0 and summary["run_id"] == 5, process.stderr)
 
 
 def test_two_runs_at_once_are_refused(world):

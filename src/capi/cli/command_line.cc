@@ -26,6 +26,7 @@ int RunCommandLine(int argc, char** argv) {
   AddRunCommand(&app, &exit_code);
   AddValidateCommand(&app, &exit_code);
   AddPreviewCommand(&app, &exit_code);
+  AddHistoryCommands(&app, &exit_code);
   AddEvalCommand(&app, &exit_code);
   AddDiagramCommand(&app, &exit_code);
   AddDropCommand(&app, &exit_code);

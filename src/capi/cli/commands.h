@@ -24,6 +24,8 @@ void AddValidateCommand(CLI::App* app, int* exit_code);
 void AddEvalCommand(CLI::App* app, int* exit_code);
 void AddPreviewCommand(CLI::App* app, int* exit_code);
 void AddDiagramCommand(CLI::App* app, int* exit_code);
+/// status, history, tables, stop.
+void AddHistoryCommands(CLI::App* app, int* exit_code);
 void AddDropCommand(CLI::App* app, int* exit_code);
 void AddNewScriptCommand(CLI::App* app, int* exit_code);
 void AddSchemaCommand(CLI::App* app, int* exit_code);

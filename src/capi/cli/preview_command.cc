@@ -8,6 +8,7 @@
 #include "capi/cli/arguments.h"
 #include "capi/cli/commands.h"
 #include "capi/cli/configuration.h"
+#include "capi/cli/result_table.h"
 #include "capi/cli/text_table.h"
 #include "capi/data/column.h"
 #include "capi/expr/expression.h"
@@ -31,16 +32,6 @@ std::string CellText(data::FieldType type, const data::Value& value) {
     return data::DatetimeToRfc3339(std::get<data::Instant>(value));
   }
   return data::ValueToText(value);
-}
-
-std::string QuotedCsv(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string quoted = "\"";
-  for (const char c : text) {
-    if (c == '"') quoted += '"';
-    quoted += c;
-  }
-  return quoted + "\"";
 }
 
 nlohmann::ordered_json ToJson(data::FieldType type, const data::Value& value) {

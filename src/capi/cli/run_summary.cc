@@ -71,7 +71,7 @@ std::string SummaryText(const service::RunSummary& summary) {
   for (const workflow::NodeSnapshot& node : summary.nodes) {
     if (node.error.error_class == "dependency_failed") {
       not_run += (not_run.empty() ? "" : ", ") + node.name;
-    } else if (!node.error.empty()) {
+    } else if (!node.error.empty() && node.status != state::NodeStatus::kStopReceived) {
       text += "\nnode " + node.name + " failed: " + node.error.text + "\n";
     }
   }

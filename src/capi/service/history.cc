@@ -1,6 +1,7 @@
 #include "capi/service/history.h"
 
 #include <algorithm>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -115,6 +116,34 @@ Result<std::vector<state::FileRecord>> FilesOf(const KeyspaceOptions& options, i
                         Keyspace::OpenForReading(options));
   CAPI_RETURN_NOT_OK(CheckRun(keyspace->state(), run_id));
   return keyspace->state()->Files(run_id, std::nullopt);
+}
+
+Result<std::vector<state::Event>> EventsOf(const KeyspaceOptions& options) {
+  constexpr int64_t kAtOnce = 10000;
+  CAPI_ASSIGN_OR_RETURN(const std::unique_ptr<Keyspace> keyspace,
+                        Keyspace::OpenForReading(options));
+  std::vector<state::Event> events;
+  while (true) {
+    const int64_t last = events.empty() ? 0 : events.back().number;
+    CAPI_ASSIGN_OR_RETURN(std::vector<state::Event> more,
+                          keyspace->state()->EventsAfter(last, kAtOnce));
+    if (more.empty()) return events;
+    std::move(more.begin(), more.end(), std::back_inserter(events));
+  }
+}
+
+Result<int64_t> NewestRun(const KeyspaceOptions& options) {
+  CAPI_ASSIGN_OR_RETURN(const std::unique_ptr<Keyspace> keyspace,
+                        Keyspace::OpenForReading(options));
+  CAPI_ASSIGN_OR_RETURN(const std::vector<state::RunRecord> runs, keyspace->state()->Runs());
+  if (runs.empty()) return UserError("no_runs", "the keyspace has no runs: " + options.name);
+  return runs.back().run_id;
+}
+
+Status StopRun(const KeyspaceOptions& options, int64_t run_id, const std::string& comment) {
+  CAPI_ASSIGN_OR_RETURN(const std::unique_ptr<Keyspace> keyspace, Keyspace::OpenForOrders(options));
+  CAPI_RETURN_NOT_OK(keyspace->state()->StopRun(run_id, comment));
+  return keyspace->state()->Sync();
 }
 
 }  // namespace capi::service

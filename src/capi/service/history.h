@@ -42,5 +42,14 @@ Result<std::vector<NodeHistory>> NodesOf(const KeyspaceOptions& keyspace, int64_
 Result<std::vector<BatchHistory>> BatchesOf(const KeyspaceOptions& keyspace, int64_t run_id,
                                             const std::string& node);
 Result<std::vector<state::FileRecord>> FilesOf(const KeyspaceOptions& keyspace, int64_t run_id);
+/// Everything that happened, in order: starts and ends of runs, nodes and batches.
+Result<std::vector<state::Event>> EventsOf(const KeyspaceOptions& keyspace);
+
+/// The newest run; kUser error "no_runs" if there is none.
+Result<int64_t> NewestRun(const KeyspaceOptions& keyspace);
+/// Stops a run for good: what is under way is given up, its tables are not used by later runs. Also
+/// for runs that are interrupted or complete. kUser error "unknown_run"; no change if it is stopped
+/// already.
+Status StopRun(const KeyspaceOptions& keyspace, int64_t run_id, const std::string& comment);
 
 }  // namespace capi::service

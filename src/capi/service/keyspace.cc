@@ -85,6 +85,15 @@ Result<std::unique_ptr<Keyspace>> Keyspace::OpenForRunning(const KeyspaceOptions
 }
 
 Result<std::unique_ptr<Keyspace>> Keyspace::OpenForReading(const KeyspaceOptions& options) {
+  return OpenExisting(options, /*read_only=*/true);
+}
+
+Result<std::unique_ptr<Keyspace>> Keyspace::OpenForOrders(const KeyspaceOptions& options) {
+  return OpenExisting(options, /*read_only=*/false);
+}
+
+Result<std::unique_ptr<Keyspace>> Keyspace::OpenExisting(const KeyspaceOptions& options,
+                                                         bool read_only) {
   CAPI_RETURN_NOT_OK(CheckKeyspaceName(options.name));
   Env* env = options.env;
   std::unique_ptr<Keyspace> keyspace(new Keyspace(DirectoryOf(options)));
@@ -93,7 +102,7 @@ Result<std::unique_ptr<Keyspace>> Keyspace::OpenForReading(const KeyspaceOptions
   state::SqliteOptions sqlite;
   sqlite.path = StatePath(keyspace->directory_);
   sqlite.vfs = options.sqlite_vfs;
-  sqlite.read_only = true;
+  sqlite.read_only = read_only;
   CAPI_ASSIGN_OR_RETURN(keyspace->state_, state::OpenSqliteStore(env, sqlite));
   CAPI_ASSIGN_OR_RETURN(keyspace->tables_,
                         store::TableStore::Open(env, keyspace->directory_ + "/tables"));

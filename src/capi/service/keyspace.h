@@ -42,6 +42,9 @@ class Keyspace {
   static Result<std::unique_ptr<Keyspace>> OpenForRunning(const KeyspaceOptions& options);
   /// For looking, also while another process runs in it. kUser error "unknown_keyspace".
   static Result<std::unique_ptr<Keyspace>> OpenForReading(const KeyspaceOptions& options);
+  /// For orders to the process that runs in it, such as stop: like reading, but the state may be
+  /// changed.
+  static Result<std::unique_ptr<Keyspace>> OpenForOrders(const KeyspaceOptions& options);
   /// Removes a keyspace with everything in it; refused while a process runs in it.
   static Status Drop(const KeyspaceOptions& options);
 
@@ -55,6 +58,8 @@ class Keyspace {
 
  private:
   explicit Keyspace(std::string directory) : directory_(std::move(directory)) {}
+  static Result<std::unique_ptr<Keyspace>> OpenExisting(const KeyspaceOptions& options,
+                                                        bool read_only);
 
   const std::string directory_;
   // In this order: destroyed from the bottom up, the lock last.

@@ -314,20 +314,21 @@ Status RunExecutorImpl::AfterEnds() {
   return Status::OK();
 }
 
-Status RunExecutorImpl::Poll() {
+Result<bool> RunExecutorImpl::NoticeStop() {
   CAPI_ASSIGN_OR_RETURN(const std::optional<state::RunRecord> run,
                         environment_.state->FindRun(run_.run_id));
   if (!run) return EnvironmentError("the run was removed while it was executed");
-  if (run->status == state::RunStatus::kStop) {
-    {
-      Lock lock(mutex_);
-      stop_requested_ = true;
-      CancelInFlight(&lock, CancelledError("the run was stopped"));
-    }
-    return StopNodes();
-  }
+  if (run->status != state::RunStatus::kStop) return false;
+  Lock lock(mutex_);
+  stop_requested_ = true;
+  CancelInFlight(&lock, CancelledError("the run was stopped"));
+  return true;
+}
+
+Status RunExecutorImpl::Poll() {
+  CAPI_ASSIGN_OR_RETURN(const bool stopped, NoticeStop());
   // Other runs may have changed.
-  return EvaluateWaiting();
+  return stopped ? StopNodes() : EvaluateWaiting();
 }
 
 Status RunExecutorImpl::StopNodes() {

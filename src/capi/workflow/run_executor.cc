@@ -167,7 +167,11 @@ Status RunExecutorImpl::Dispatch() {
                                   [this] { return !fatal_.ok() || run_ended_; });
       queue_may_have_work_ = true;
     } else if (!waiting_for_.empty() && !stop_requested_) {
-      return UserError("waits_for_other_run", waiting_for_);
+      const Status waits = UserError("waits_for_other_run", waiting_for_);
+      lock.unlock();
+      // Of a stopped run nothing can be claimed, which looks the same.
+      CAPI_ASSIGN_OR_RETURN(const bool stopped, NoticeStop());
+      if (!stopped) return waits;
     }
   }
 }

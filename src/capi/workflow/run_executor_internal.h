@@ -82,6 +82,9 @@ class RunExecutorImpl final : public RunExecutor {
   state::Changes DeriveEnds(Lock* lock);
   /// Stops work that lost its purpose because a batch before it failed; queues finish tasks.
   Status AfterEnds();
+  /// Whether somebody has stopped the run; then nothing new begins, and what is under way is
+  /// cancelled.
+  Result<bool> NoticeStop();
   Status Poll();
   Status StopNodes();
 

@@ -128,14 +128,28 @@ Status RunExecutorImpl::EvaluateWaiting() {
     changed = !changes.nodes.empty();
     CAPI_RETURN_NOT_OK(environment_.state->Apply(changes));
 
+    std::vector<Result<Verdict>> verdicts;
+    bool all_go = true;
+    for (NodeState* node : waiting) {
+      verdicts.push_back(node->record.pins.set ? Verdict() : Judge(*node));
+      const Result<Verdict>& verdict = verdicts.back();
+      if (!verdict.ok() && KindOf(verdict.status()) != ErrorKind::kUser) return verdict.status();
+      all_go = all_go && verdict.ok() && verdict->command == RuleCommand::kGo;
+    }
+    if (!all_go) {
+      // The rules must not fail nodes because their own run was stopped meanwhile.
+      CAPI_ASSIGN_OR_RETURN(const bool stopped, NoticeStop());
+      if (stopped) return StopNodes();
+    }
+
     std::string waiting_for;
     std::vector<NodeState*> ready;
     changes = {};
-    for (NodeState* node : waiting) {
+    for (size_t i = 0; i < waiting.size(); ++i) {
+      NodeState* node = waiting[i];
       Result<state::Pins> pins = node->record.pins;
       if (!node->record.pins.set) {
-        Result<Verdict> verdict = Judge(*node);
-        if (!verdict.ok() && KindOf(verdict.status()) != ErrorKind::kUser) return verdict.status();
+        const Result<Verdict>& verdict = verdicts[i];
         if (verdict.ok() && verdict->command == RuleCommand::kWait) {
           // The first one in script order: those behind it only wait for it.
           if (waiting_for.empty()) {
