@@ -306,6 +306,10 @@ class LocalStore:
     def leftovers(self):
         return [path for path in self.folder.rglob("*") if ".capi-" in path.name]
 
+    def remove_leftovers(self):
+        for path in self.leftovers():
+            path.unlink()
+
     def remove(self, path):
         (self.folder / path).unlink(missing_ok=True)
 
@@ -343,6 +347,10 @@ class S3Store:
 
     def leftovers(self):
         return self.server.uploads()
+
+    def remove_leftovers(self):
+        for upload in self.leftovers():
+            self.server.client().abort_multipart_upload(Bucket=self.server.bucket, Key=upload["Key"], UploadId=upload["UploadId"])
 
     def remove(self, path):
         self.server.client().delete_object(Bucket=self.server.bucket, Key=path)
@@ -870,6 +878,21 @@ def test_kill_nine_in_the_middle_of_an_upload(world):
             process.wait()
             world.run_ok(script, work)
             expect(store.get("nine/out.csv") == expected_copy(content), "another result")
+            expect(not store.leftovers(), f"left over: {store.leftovers()}")
+
+
+def test_sealed_outputs_that_somebody_removed(world):
+    """The node fails by name; the keyspace goes on."""
+    for store in (SftpStore(world), S3Store(world)):
+        with work_folder(world) as work:
+            (work / "in.csv").write_bytes(some_csv(100))
+            script = write_script(work, copy_script(["in.csv"], store.url("lost/out.csv")))
+            process, _ = world.run(script, work, extra={"CAPI_FAULT": "workflow.before_publish:kill"})
+            expect(process.returncode == 85 and store.leftovers(), f"exit code {process.returncode}: {process.stderr}")
+            store.remove_leftovers()
+            fails_with(world, script, work, "output_lost", "lost/out.csv")
+            world.run_ok(script, work, "--new-run")
+            expect(store.get("lost/out.csv") == expected_copy(some_csv(100)), "another result")
             expect(not store.leftovers(), f"left over: {store.leftovers()}")
 
 

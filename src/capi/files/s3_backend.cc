@@ -345,10 +345,7 @@ class S3Backend final : public Backend {
     if (!target.ok() && InfoOf(target.status()).error_class != "file_not_found") {
       return target.status();
     }
-    return EnvironmentError(
-        "output file is lost: neither the sealed upload nor a published object of its size "
-        "exists: " +
-        plan.target);
+    return OutputLost(plan);
   }
 
   Status Abort(const S3Address& address, const std::string& upload_id) {

@@ -245,10 +245,7 @@ class SftpBackend final : public Backend {
         CAPI_ASSIGN_OR_RETURN(const std::optional<SftpFileInfo> published,
                               session->Stat(target.path));
         if (published && published->size == size) return Status::OK();
-        return EnvironmentError(
-            "output file is lost: neither the sealed file nor a published one of its size "
-            "exists: " +
-            plan.temp_path + ", " + plan.target);
+        return OutputLost(plan);
       });
     }));
     CAPI_FAULT_POINT("sink.after_rename");

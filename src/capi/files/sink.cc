@@ -98,18 +98,20 @@ Status Publish(Env* env, const SinkPlan& plan, int64_t size) {
   } else {
     const Result<FileInfo> target = env->Stat(plan.target);
     if (!target.ok() && !IsFileNotFound(target.status())) return target.status();
-    if (!target.ok() || target->size != size) {
-      ErrorInfo info;
-      info.kind = ErrorKind::kEnvironment;
-      info.error_class = "output_lost";
-      return MakeError(
-          std::move(info),
-          "output file is lost: neither the sealed file nor a published one of its size exists: " +
-              plan.temp_path + ", " + plan.target);
-    }
+    if (!target.ok() || target->size != size) return OutputLost(plan);
   }
   // Also when already renamed: the crash may have come between the rename and the sync.
   return env->SyncDirectory(ParentOf(plan.target));
+}
+
+Status OutputLost(const SinkPlan& plan) {
+  ErrorInfo info;
+  info.kind = ErrorKind::kEnvironment;
+  info.error_class = "output_lost";
+  return MakeError(
+      std::move(info),
+      "output file is lost: neither the sealed file nor a published one of its size exists: " +
+          plan.temp_path + ", " + plan.target);
 }
 
 Status Discard(Env* env, const SinkPlan& plan) {

@@ -48,6 +48,8 @@ class Sink {
 /// exists and has `size` bytes (already published), else a kEnvironment error of class
 /// "output_lost".
 Status Publish(Env* env, const SinkPlan& plan, int64_t size);
+/// The error of a sealed output whose bytes are gone: kEnvironment, "output_lost".
+Status OutputLost(const SinkPlan& plan);
 /// Removes the temp file for good, so that its plan may be forgotten. Missing is fine.
 Status Discard(Env* env, const SinkPlan& plan);
 
