@@ -262,7 +262,11 @@ class World:
         (folder / "ssh").mkdir()
         self.https = HttpsServer(folder / "https", self.web_root)
         self.sftp = SftpServer(folder / "ssh", self.sftp_root)
-        self.s3 = S3Server(folder)
+        try:
+            self.s3 = S3Server(folder)
+        except BaseException:
+            self.sftp.close()
+            raise
 
     def environment(self, extra=None):
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "CAPI_"))}
