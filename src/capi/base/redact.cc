@@ -53,33 +53,29 @@ bool IsHostAndPort(std::string_view text) {
 
 }  // namespace
 
-std::string RedactUrl(std::string_view url) {
+std::string RedactPassword(std::string_view url) {
   const size_t scheme = url.find("://");
   if (scheme == std::string_view::npos) return std::string(url);
   const size_t begin = scheme + 3;
-  size_t end = std::min(url.find_first_of("/?#", begin), url.size());
+  const size_t end = std::min(url.find_first_of("/?#", begin), url.size());
   size_t at = url.substr(0, end).rfind('@');
   if ((at == std::string_view::npos || at < begin) &&
       !IsHostAndPort(url.substr(begin, end - begin))) {
     at = url.rfind('@');
-    end = at == std::string_view::npos ? end : std::min(url.find_first_of("/?#", at), url.size());
   }
-  std::string shown(url.substr(0, begin));
-  if (at != std::string_view::npos && at >= begin) {
-    const std::string_view user_info = url.substr(begin, at - begin);
-    const size_t colon = user_info.find(':');
-    shown += user_info.substr(0, colon);
-    if (colon != std::string_view::npos) {
-      shown += ":";
-      shown += kRedacted;
-    }
-    shown += url.substr(at, end - at);
-  } else {
-    shown += url.substr(begin, end - begin);
-  }
-  const size_t query = std::min(url.find('?', end), url.size());
-  shown += url.substr(end, query - end);
-  return shown + RedactQuery(url.substr(query));
+  if (at == std::string_view::npos || at < begin) return std::string(url);
+  const size_t colon = url.find(':', begin);
+  if (colon > at) return std::string(url);
+  return std::string(url.substr(0, colon + 1)) + std::string(kRedacted) +
+         std::string(url.substr(at));
+}
+
+std::string RedactUrl(std::string_view url) {
+  const std::string shown = RedactPassword(url);
+  const size_t scheme = shown.find("://");
+  if (scheme == std::string::npos) return shown;
+  const size_t query = std::min(shown.find('?', scheme), shown.size());
+  return shown.substr(0, query) + RedactQuery(std::string_view(shown).substr(query));
 }
 
 }  // namespace capi

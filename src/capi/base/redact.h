@@ -15,5 +15,7 @@ constexpr std::string_view kRedacted = "...";
 /// no address with a scheme stays as it is. A password with characters that ought to be
 /// percent-encoded is found too, at the cost of the text behind it up to the last '@'.
 std::string RedactUrl(std::string_view url);
+/// The same for the password only.
+std::string RedactPassword(std::string_view url);
 
 }  // namespace capi

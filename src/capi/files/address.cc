@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "capi/base/redact.h"
 #include "capi/files/address_internal.h"
 
 namespace capi::files {
@@ -88,19 +89,11 @@ std::string LocalPath(const std::string& url) {
 std::string Redacted(const std::string& url) {
   const std::string scheme = SchemeText(url);
   if (scheme.empty() || scheme == "file") return url;
-  const size_t begin = scheme.size() + kSchemeEnd.size();
-  const size_t authority_end = std::min(url.find_first_of("/?#", begin), url.size());
-  std::string text = url;
-  // The last "@": a password that was not encoded may hold others.
-  const size_t at = std::string_view(url).substr(0, authority_end).rfind('@');
-  if (at != std::string::npos && at >= begin) {
-    const size_t colon = url.find(':', begin);
-    if (colon < at) text.replace(colon + 1, at - colon - 1, "...");
-  }
+  std::string text = RedactPassword(url);
   // Queries carry tokens and signatures.
   const size_t query = text.find('?');
   if ((scheme == "http" || scheme == "https") && query != std::string::npos) {
-    text.replace(query + 1, std::string::npos, "...");
+    text.replace(query + 1, std::string::npos, kRedacted);
   }
   return text;
 }

@@ -12,6 +12,7 @@ std::string ClassOf(const Status& status) { return InfoOf(status).error_class; }
 TEST(RedactedTest, HidesPasswordsAndQueries) {
   EXPECT_EQ(Redacted("sftp://joe:secret@h:22/a"), "sftp://joe:...@h:22/a");
   EXPECT_EQ(Redacted("https://joe:se@cret@h/a"), "https://joe:...@h/a");
+  EXPECT_EQ(Redacted("https://joe:se/c?ret@h/a"), "https://joe:...@h/a");  // not encoded
   EXPECT_EQ(Redacted("https://h/a?X-Amz-Signature=12&x=1"), "https://h/a?...");
   EXPECT_EQ(Redacted("sftp://joe@h/a"), "sftp://joe@h/a");
   EXPECT_EQ(Redacted("https://h/user:x@b"), "https://h/user:x@b");
