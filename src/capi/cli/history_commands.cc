@@ -1,6 +1,5 @@
 // What happened in keyspaces, and stopping a run: status, history, tables, stop.
 
-#include <algorithm>
 #include <cstdio>
 #include <functional>
 #include <memory>
@@ -61,18 +60,12 @@ Status PrintRuns(const service::KeyspaceOptions& keyspace, const HistoryArgument
                      {"script"},
                      {"comment"}});
   for (const service::RunHistory& run : runs) {
-    CAPI_ASSIGN_OR_RETURN(const std::vector<service::NodeHistory> nodes,
-                          service::NodesOf(keyspace, run.run.run_id));
-    const int64_t failed = std::count_if(nodes.begin(), nodes.end(), [](const auto& node) {
-      return node.node.status == state::NodeStatus::kFail;
-    });
     // Nobody knows when an interrupted run ended.
     const ResultCell time =
         run.interrupted ? ResultCell() : Duration(run.run.started_ms, run.run.ended_ms);
     const bool stopped = run.run.status == state::RunStatus::kStop;
-    table.AddRow({run.run.run_id, StatusText(run), run.run.started_ms, time,
-                  static_cast<int64_t>(nodes.size()), NumberOrNothing(failed),
-                  Joined(run.run.start_nodes), run.run.script_url,
+    table.AddRow({run.run.run_id, StatusText(run), run.run.started_ms, time, run.num_nodes,
+                  NumberOrNothing(run.num_failed), Joined(run.run.start_nodes), run.run.script_url,
                   stopped ? run.run.comment : std::string()});
   }
   std::printf("%s", table.ToText(arguments.output).c_str());
@@ -179,16 +172,9 @@ Status PrintKeyspaces(service::KeyspaceOptions keyspace, const HistoryArguments&
       continue;
     }
     const service::RunHistory& run = runs.back();
-    CAPI_ASSIGN_OR_RETURN(const std::vector<service::NodeHistory> nodes,
-                          service::NodesOf(keyspace, run.run.run_id));
-    const auto count = [&nodes](state::NodeStatus status) -> int64_t {
-      return std::count_if(nodes.begin(), nodes.end(),
-                           [status](const auto& node) { return node.node.status == status; });
-    };
     table.AddRow({name, run.run.run_id, StatusText(run), run.run.started_ms,
                   run.interrupted ? ResultCell() : Duration(run.run.started_ms, run.run.ended_ms),
-                  static_cast<int64_t>(nodes.size()), count(state::NodeStatus::kSuccess),
-                  NumberOrNothing(count(state::NodeStatus::kFail))});
+                  run.num_nodes, run.num_succeeded, NumberOrNothing(run.num_failed)});
   }
   std::printf("%s", table.ToText(arguments.output).c_str());
   return Status::OK();

@@ -42,8 +42,17 @@ Result<std::vector<RunHistory>> RunsOf(const KeyspaceOptions& options) {
   CAPI_ASSIGN_OR_RETURN(std::vector<state::RunRecord> runs, keyspace->state()->Runs());
   std::vector<RunHistory> history;
   for (state::RunRecord& run : runs) {
-    const bool interrupted = run.status == state::RunStatus::kStart && !in_use;
-    history.push_back({std::move(run), interrupted});
+    RunHistory item;
+    item.interrupted = run.status == state::RunStatus::kStart && !in_use;
+    CAPI_ASSIGN_OR_RETURN(const std::vector<state::NodeRecord> nodes,
+                          keyspace->state()->Nodes(run.run_id));
+    item.num_nodes = static_cast<int64_t>(nodes.size());
+    for (const state::NodeRecord& node : nodes) {
+      item.num_succeeded += node.status == state::NodeStatus::kSuccess ? 1 : 0;
+      item.num_failed += node.status == state::NodeStatus::kFail ? 1 : 0;
+    }
+    item.run = std::move(run);
+    history.push_back(std::move(item));
   }
   return history;
 }

@@ -18,6 +18,9 @@ struct RunHistory {
   state::RunRecord run;
   /// Status start, but no process executes the keyspace: the run may be resumed.
   bool interrupted = false;
+  int64_t num_nodes = 0;
+  int64_t num_succeeded = 0;
+  int64_t num_failed = 0;
 };
 
 struct NodeHistory {
