@@ -519,6 +519,11 @@ def test_history_commands(world):
         expect("stopped run 1" in ask("stop", "lookup", "--run", "1", "--comment", "a, b"), "stop")
         runs = ask("history", "lookup", "--output", "json")
         expect((runs[0]["status"], runs[0]["comment"], runs[1]["status"]) == ("stop", "a, b", "complete"), runs)
+        os.mkdir(temp + "/data/broken")
+        (folder / "data/broken/state.db").write_text("no database")
+        process = world.call(["status", "--output", "csv"], temp, temp + "/data")
+        expect(process.returncode == 1 and "keyspace broken: " in process.stderr and "unreadable" in process.stdout and "lookup,2," in process.stdout,
+               f"{process.returncode} {process.stdout} {process.stderr}")
         for wrong, text in ((["history", "nope"], "no such keyspace: nope"), (["history", "lookup", "--run", "9"], "no such run: 9"),
                             (["history", "lookup", "--node", "read_oders"], "did you mean read_orders?"), (["stop", "lookup", "--run", "9"], "no such run"),
                             (["history", "lookup", "--run", "-1"], "--run"), (["history"], "keyspace"), (["status", "lookup", "--output", "xml"], "xml")):

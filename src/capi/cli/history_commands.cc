@@ -164,20 +164,27 @@ Status PrintKeyspaces(service::KeyspaceOptions keyspace, const HistoryArguments&
                      {"nodes", Kind::kNumber},
                      {"done", Kind::kNumber},
                      {"failed", Kind::kNumber}});
+  Status failure;
   for (const std::string& name : names) {
     keyspace.name = name;
-    CAPI_ASSIGN_OR_RETURN(const std::vector<service::RunHistory> runs, service::RunsOf(keyspace));
-    if (runs.empty()) {
+    const Result<std::vector<service::RunHistory>> runs = service::RunsOf(keyspace);
+    if (!runs.ok()) {
+      // A broken keyspace must not hide the others.
+      if (failure.ok()) failure = Prefixed(runs.status(), "keyspace " + name + ": ");
+      table.AddRow({name, {}, std::string("unreadable"), {}, {}, {}, {}, {}});
+      continue;
+    }
+    if (runs->empty()) {
       table.AddRow({name, {}, std::string(), {}, {}, {}, {}, {}});
       continue;
     }
-    const service::RunHistory& run = runs.back();
+    const service::RunHistory& run = runs->back();
     table.AddRow({name, run.run.run_id, StatusText(run), run.run.started_ms,
                   run.interrupted ? ResultCell() : Duration(run.run.started_ms, run.run.ended_ms),
                   run.num_nodes, run.num_succeeded, NumberOrNothing(run.num_failed)});
   }
   std::printf("%s", table.ToText(arguments.output).c_str());
-  return Status::OK();
+  return failure;
 }
 
 Status PrintStatus(const service::KeyspaceOptions& keyspace, const HistoryArguments& arguments) {
