@@ -1,7 +1,6 @@
 #include "capi/formats/csv_reader.h"
 
 #include <algorithm>
-#include <limits>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -9,6 +8,7 @@
 #include "arrow/record_batch.h"
 #include "capi/data/column.h"
 #include "capi/exec/ordered_pipeline.h"
+#include "capi/formats/csv_blocks_internal.h"
 #include "capi/formats/csv_column_builder_internal.h"
 #include "capi/formats/csv_conversion_internal.h"
 #include "capi/formats/csv_head_internal.h"
@@ -26,14 +26,6 @@ namespace {
 constexpr int64_t kWindowBytes = 128 << 10;
 /// Bytes of text in a batch before the next chunk goes to another batch.
 constexpr int64_t kMaxBatchTextBytes = int64_t{256} << 20;
-
-/// A piece of a section, made of whole records.
-struct Block {
-  const DataSection* section = nullptr;
-  std::string_view text;  ///< ends with the block; what comes before it may be gone
-  int64_t begin = 0;
-  int64_t end() const { return static_cast<int64_t>(text.size()); }
-};
 
 /// What a transform returned, or a record that was left out.
 struct BlockItem {
@@ -447,124 +439,6 @@ exec::Reservation ReserveForBlocks(const exec::Context& context, int64_t block_b
   return reservation;
 }
 
-/// The text of an input without its byte order mark, as far as it has arrived.
-class ArrivingText {
- public:
-  ArrivingText(const exec::Context& context, files::InputText* input)
-      : context_(context), input_(*input) {}
-
-  /// Looks at the first bytes.
-  Status Begin() {
-    constexpr int64_t kMarkBytes = 3;
-    CAPI_ASSIGN_OR_RETURN(const int64_t available, input_.WaitFor(kMarkBytes, context_.cancel));
-    const std::string_view begin(input_.data(), static_cast<size_t>(available));
-    mark_bytes_ = TrimFileText(begin.substr(0, kMarkBytes)).data() - begin.data();
-    return Status::OK();
-  }
-  const char* data() const { return input_.data() + mark_bytes_; }
-
-  /// The text up to `wanted` at least, unless it ends before; ended() tells.
-  Result<std::string_view> UpTo(int64_t wanted) {
-    constexpr int64_t kEverything = std::numeric_limits<int64_t>::max();
-    if (input_.keeps_text()) wanted = kEverything - mark_bytes_;
-    CAPI_ASSIGN_OR_RETURN(const int64_t available,
-                          input_.WaitFor(mark_bytes_ + wanted, context_.cancel));
-    std::string_view text(data(), static_cast<size_t>(available - mark_bytes_));
-    ended_ = available < mark_bytes_ + wanted;
-    if (ended_ && text.ends_with('\r')) text.remove_suffix(1);
-    return text;
-  }
-  /// The last text that UpTo returned is all there is.
-  bool ended() const { return ended_; }
-
-  /// Text before `begin`, the begin of a line, is not needed any more.
-  void Release(int64_t begin, TextLines* lines) {
-    if (!input_.keeps_text()) lines->Release(begin);
-    input_.Release(mark_bytes_ + begin);
-  }
-
- private:
-  const exec::Context& context_;
-  files::InputText& input_;
-  int64_t mark_bytes_ = 0;
-  bool ended_ = false;
-};
-
-/// Reads as much text as the head needs.
-Result<CsvHead> ReadArrivingHead(ArrivingText* arriving, const CsvReadOptions& options) {
-  for (int64_t wanted = int64_t{64} << 10;; wanted *= 4) {
-    CAPI_ASSIGN_OR_RETURN(const std::string_view text, arriving->UpTo(wanted));
-    Result<CsvHead> head = ReadHead(text, options);
-    if (arriving->ended()) return head;
-    const bool settled = head.ok() && head->unclosed_offset < 0 && !head->sections.empty();
-    if (!settled && wanted > kMaxRecordBytes) {
-      CAPI_RETURN_NOT_OK(head.status());
-      return ErrorAt(options, text, 0, "csv_record_too_long",
-                     "no data was found in the first bytes of the file (is a quote not closed?): " +
-                         std::to_string(wanted));
-    }
-    // Anything that touches the end of what is there may be different with more of it.
-    if (!settled) continue;
-    DataSection& last = head->sections.back();
-    const auto size = static_cast<int64_t>(text.size());
-    if (FindRecordEnd(text, options.separator, last.begin, last.begin + 1) < size ||
-        wanted > kMaxRecordBytes) {
-      last.end = std::numeric_limits<int64_t>::max();
-      return head;
-    }
-  }
-}
-
-/// Cuts the sections into blocks at record ends.
-class BlockCutter {
- public:
-  BlockCutter(const FilePlan* plan, ArrivingText* arriving, int64_t block_bytes)
-      : plan_(*plan), arriving_(*arriving), block_bytes_(block_bytes) {}
-
-  Result<std::optional<Block>> Next() {
-    if (section_ == plan_.head.sections.size()) {
-      return std::nullopt;
-    }
-    const DataSection& section = plan_.head.sections[section_];
-    Block block;
-    block.section = &section;
-    block.begin = std::max(at_, section.begin);
-    const int64_t target = block.begin + block_bytes_;
-    // Beyond the target, so that most blocks are found to end at once.
-    constexpr int64_t kSlackBytes = 4 << 10;
-    for (int64_t slack = kSlackBytes;; slack *= 4) {
-      CAPI_ASSIGN_OR_RETURN(std::string_view text, arriving_.UpTo(target + slack));
-      bool is_last = arriving_.ended();
-      if (section.end < static_cast<int64_t>(text.size())) {
-        text = text.substr(0, static_cast<size_t>(section.end));
-        is_last = true;
-      }
-      const auto size = static_cast<int64_t>(text.size());
-      if (is_last && size <= target) {
-        block.text = text;
-        ++section_;
-        break;
-      }
-      const int64_t end = FindRecordEnd(text, plan_.options->separator, block.begin, target);
-      // Behind a record that is too long nothing is read.
-      if (is_last || end < size || slack > kMaxRecordBytes) {
-        block.text = text.substr(0, static_cast<size_t>(end));
-        if (is_last && end == size) ++section_;
-        break;
-      }
-    }
-    at_ = block.end();
-    return block;
-  }
-
- private:
-  const FilePlan& plan_;
-  ArrivingText& arriving_;
-  const int64_t block_bytes_;
-  size_t section_ = 0;
-  int64_t at_ = 0;
-};
-
 void MakeConversions(const CsvReadOptions& options, FilePlan* plan) {
   constexpr int64_t kMaxDefaultBytesAtOnce = int64_t{64} << 20;
   int64_t default_bytes = 1;
@@ -624,7 +498,7 @@ Status ReadCsv(const exec::Context& context, files::InputText* input, const CsvR
 
   const int64_t block_bytes = internal::BlockBytes(context, options);
   const exec::Reservation reservation = internal::ReserveForBlocks(context, block_bytes, *input);
-  internal::BlockCutter cutter(&plan, &arriving, block_bytes);
+  internal::BlockCutter cutter(&plan.head, options.separator, &arriving, block_bytes);
   internal::BlockReaderPool readers(&plan);
   const int64_t file_bytes = input->expected_bytes();
   int64_t bytes_done = 0;
