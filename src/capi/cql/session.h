@@ -1,0 +1,152 @@
+#pragma once
+
+// The one connection pool of the process to a Cassandra cluster, used by state and store. Behaviour
+// towards the server: spec/storage.md 1 (authentication, consistency, time-outs), D9 and D10 of
+// spec/guarantees.md (idempotent writes repeated, many in flight, adaptive window).
+//
+// Errors by kind: kUser for what the server refuses for good (syntax, unknown table, wrong
+// password: class "cql_invalid", "cql_unauthorized", "cql_unknown_table", "cql_unknown_keyspace");
+// kRetriable when the cluster was not reachable or too slow and the call had no effect or may be
+// repeated (class "cql_unavailable"); kRetriable with class "cql_uncertain" when a conditional
+// write timed out and may or may not have been applied: read again with Consistency::kSerial. The
+// message names the statement (its first 500 characters) and what the server said, never values or
+// passwords.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "capi/base/status.h"
+#include "capi/cql/values.h"
+
+namespace capi::cql {
+
+struct TlsOptions {
+  std::string certificate_path;  ///< of the client, PEM; "" = none
+  std::string key_path;
+  std::string ca_path;  ///< roots, a PEM file; "" = the system's
+  bool verify_host = false;
+};
+
+struct SessionOptions {
+  std::vector<std::string> hosts;  ///< contact points, "host" or "host:port"
+  int64_t port = 9042;
+  std::string username;  ///< "" = no authentication
+  std::string password;
+  /// Of all requests that name none: ANY, ONE, TWO, THREE, QUORUM, ALL, LOCAL_ONE, LOCAL_QUORUM,
+  /// EACH_QUORUM.
+  std::string consistency = "QUORUM";
+  int64_t timeout_ms = 5000;  ///< of one request, repetitions not included
+  int64_t connect_timeout_ms = 1000;
+  int64_t connections_per_host = 2;
+  /// Only the given hosts are used, as they are written (cassandra.disable_initial_host_lookup).
+  bool only_contact_points = false;
+  bool use_tls = false;
+  TlsOptions tls;
+  /// Requests and bytes of values under way at once; further callers wait. The window of requests
+  /// shrinks when the server answers with overload or time-outs and grows back slowly.
+  int64_t max_requests_in_flight = 512;
+  int64_t max_bytes_in_flight = int64_t{16} << 20;
+  /// How long an idempotent request is repeated (with growing pauses) before it fails.
+  int64_t retry_budget_ms = 60000;
+};
+
+enum class Consistency : uint8_t {
+  kDefault,
+  kOne,
+  kQuorum,
+  kLocalQuorum,
+  kAll,
+  kSerial,
+  kLocalSerial
+};
+
+/// A prepared statement. Belongs to its session; thread-safe.
+class Statement {
+ public:
+  virtual ~Statement() = default;
+  virtual const std::string& cql() const = 0;
+};
+using StatementPtr = std::shared_ptr<const Statement>;
+
+struct Request {
+  StatementPtr statement;
+  Values values;
+  Consistency consistency = Consistency::kDefault;
+};
+
+/// What a window of requests and the servers did since the session began.
+struct SessionCounters {
+  int64_t requests = 0;
+  int64_t retries = 0;
+  int64_t errors = 0;
+  int64_t bytes_written = 0;
+  int64_t bytes_read = 0;
+  int64_t in_flight = 0;
+  int64_t window = 0;
+};
+
+/// Thread-safe.
+class Session {
+ public:
+  static Result<std::unique_ptr<Session>> Connect(const SessionOptions& options);
+  virtual ~Session() = default;  ///< waits for requests under way
+
+  /// Statements of the same text are prepared once. `idempotent`: may be repeated by the session
+  /// (every SELECT; plain INSERT, UPDATE and DELETE that do not read). Conditional statements are
+  /// not.
+  virtual Result<StatementPtr> Prepare(const std::string& cql, bool idempotent) = 0;
+
+  /// Executes and reads all pages.
+  virtual Result<Rows> Execute(const Request& request) = 0;
+
+  /// Reads page by page; the next page is asked for while `consume` works on the former. A non-OK
+  /// status of `consume` ends it.
+  virtual Status ExecutePaged(const Request& request, int32_t page_rows,
+                              const std::function<Status(const Rows&)>& consume) = 0;
+
+  /// Begins a request and returns; waits only while the window is full. `done` is called exactly
+  /// once, from a thread of the session (or from this call), and must not block or call the session
+  /// synchronously.
+  virtual void Begin(Request request, std::function<void(Result<Rows>)> done) = 0;
+
+  /// A conditional write (a single statement, or several of one partition as one batch): applied
+  /// wholly or not at all.
+  struct Outcome {
+    bool applied = false;
+    /// Not applied: the present values of the condition's columns (several statements: of all rows
+    /// named in them, with their key columns), as the server tells them.
+    Rows current;
+  };
+  virtual Result<Outcome> ExecuteConditional(const std::vector<Request>& statements) = 0;
+
+  /// CREATE, DROP, ALTER: returns when all reachable nodes agree on the schema. Not prepared.
+  virtual Status ExecuteSchema(const std::string& cql) = 0;
+
+  virtual SessionCounters counters() const = 0;
+};
+
+/// Many idempotent writes, in any order, as fast as the session lets them go. One thread at a time
+/// adds.
+class BulkWriter {
+ public:
+  explicit BulkWriter(Session* session);
+  ~BulkWriter();  ///< waits for writes under way
+  BulkWriter(const BulkWriter&) = delete;
+  BulkWriter& operator=(const BulkWriter&) = delete;
+  /// The first error of an earlier write, if any; then nothing is added.
+  Status Add(Request request);
+  /// Waits for all writes; the first error.
+  Status Finish();
+
+ private:
+  struct Shared;
+  Session* const session_;
+  const std::shared_ptr<Shared> shared_;
+};
+
+}  // namespace capi::cql
