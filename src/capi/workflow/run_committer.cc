@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "capi/base/fault_point.h"
@@ -261,12 +262,14 @@ state::Changes RunExecutorImpl::DeriveEnds(Lock*) {
     evaluate_ = true;
   }
   if (!run_ended_ && !stop_requested_ && AllEnded()) {
-    std::string comment;
+    // The node status map of spec/storage.md 2, in script order.
+    nlohmann::ordered_json statuses = nlohmann::ordered_json::object();
     for (const std::unique_ptr<NodeState>& node : nodes_) {
-      if (!comment.empty()) comment += ", ";
-      comment += node->record.name + " " + std::string(NodeStatusName(node->record.status));
+      statuses[node->record.name] = std::string(NodeStatusName(node->record.status));
     }
-    changes.completed_runs.push_back({run_.run_id, comment});
+    changes.completed_runs.push_back(
+        {run_.run_id,
+         statuses.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace)});
   }
   return changes;
 }
