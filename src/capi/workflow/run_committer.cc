@@ -204,7 +204,8 @@ Status RunExecutorImpl::CommitGroup(std::vector<FinishedAttempt> finished) {
       for (size_t i = 0; i < won.size(); ++i) {
         if (won[i]) group.ends[i].node->OnEnd(group.ends[i].end, group.ends[i].counts);
       }
-      return DeriveEnds(&lock);
+      // Of a shared run others may know more: see Follow.
+      return environment_.shared() ? state::Changes() : DeriveEnds(&lock);
     }));
     CAPI_FAULT_POINT("workflow.after_commit");
   }
@@ -214,6 +215,7 @@ Status RunExecutorImpl::CommitGroup(std::vector<FinishedAttempt> finished) {
     CAPI_RETURN_NOT_OK(environment_.queue->Enqueue(message, delay_ms));
   }
   CAPI_RETURN_NOT_OK(PublishFiles(group, committed));
+  if (environment_.shared()) CAPI_RETURN_NOT_OK(Follow(Scope::kNodesNotInHand));
   return AfterEnds();
 }
 
@@ -245,7 +247,7 @@ Status RunExecutorImpl::PublishFiles(const Group& group, const std::vector<bool>
   {
     Lock lock(mutex_);
     for (const auto& [node, num_files] : per_node) node->OnFilesPublished(num_files);
-    changes = DeriveEnds(&lock);
+    if (!environment_.shared()) changes = DeriveEnds(&lock);
   }
   return environment_.state->MarkPublished(published, changes);
 }
@@ -330,8 +332,13 @@ Result<bool> RunExecutorImpl::NoticeStop() {
 
 Status RunExecutorImpl::Poll() {
   CAPI_ASSIGN_OR_RETURN(const bool stopped, NoticeStop());
+  if (stopped) return StopNodes();
+  if (environment_.shared()) {
+    CAPI_RETURN_NOT_OK(Follow(Scope::kAllNodes));
+    CAPI_RETURN_NOT_OK(ClaimWithoutMessages());
+  }
   // Other runs may have changed.
-  return stopped ? StopNodes() : EvaluateWaiting();
+  return EvaluateWaiting();
 }
 
 Status RunExecutorImpl::StopNodes() {
