@@ -191,6 +191,8 @@ def test_exec_node_step_by_step(world):
         for run_id, text in (("1", "run 1 has ended"), ("7", "no such run: 7")):
             process = tool.answer(*arguments, "-node_id=read", f"-run_id={run_id}", code=1)
             expect(text in process.stderr and process.stdout == "", process.stderr)
+        process = tool.answer("exec_node", "-keyspace=nope", "-script_file=s.yaml", "-node_id=read", "-run_id=1", code=1)
+        expect("no such keyspace: nope" in process.stderr and not (tool.folder / "data/nope").exists(), process.stderr)
         process = tool.new("exec-node", "s.yaml", "read", "--keyspace", "k", "--output", "csv")
         row = list(csv.DictReader(io.StringIO(process.stdout)))[0]
         expect((row["run"], row["node"], row["status"], row["rows_in"], row["rows_out"]) == ("3", "read", "success", "2", "2"), process.stdout)
