@@ -168,6 +168,7 @@ def test_failed_nodes(world):
         tool = Small(world, temp, "id,name\n1,a\n1,b\n")
         process = tool.start_run()
         expect(process.stdout == "1\n" and "run 1 has failed nodes: read: " in process.stderr, process.stderr)
+        expect(process.stderr.splitlines()[-1].endswith("; nodes not run because of them: 1"), process.stderr)
         rows = old_rows(tool.answer("get_node_history", "-keyspace=k").stdout)
         expect(("read", "3") in [(row["script_node"], row["status"]) for row in rows], rows)
         expect(old_rows(tool.answer("get_run_history", "-keyspace=k").stdout)[-1]["status"] == "2", "run status")
