@@ -107,7 +107,8 @@ def die_with_parent():
 
 
 class Certificates:
-    """A CA and, signed by it, a server certificate for 127.0.0.1 and localhost and a client certificate, PEM files of one folder."""
+    """A CA and, signed by it, a client certificate and a server certificate for the name localhost and the address 127.0.0.5, but
+    not for the server's own 127.0.0.1: PEM files of one folder."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -118,7 +119,7 @@ class Certificates:
         self.client_key = folder / "client.key"
         self._run("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", "/CN=test CA",
                   "-keyout", folder / "ca.key", "-out", self.ca)
-        self._sign("server", "subjectAltName=DNS:localhost,IP:127.0.0.1")
+        self._sign("server", "subjectAltName=DNS:localhost,IP:127.0.0.5")
         self._sign("client", "extendedKeyUsage=clientAuth")
         # Another CA, which has signed nothing.
         self._run("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", "/CN=other CA",

@@ -19,8 +19,9 @@ namespace capi::cql {
 
 class TcpProxy {
  public:
-  /// `target`: "address:port" of an IPv4 server.
-  explicit TcpProxy(const std::string& target) {
+  /// `target`: "address:port" of an IPv4 server; `host`: the loopback address of the proxy.
+  explicit TcpProxy(const std::string& target, const std::string& host = "127.0.0.1")
+      : host_(host) {
     const size_t colon = target.rfind(':');
     target_.sin_family = AF_INET;
     target_.sin_port = htons(static_cast<uint16_t>(std::atoi(target.c_str() + colon + 1)));
@@ -32,7 +33,7 @@ class TcpProxy {
   TcpProxy& operator=(const TcpProxy&) = delete;
 
   int port() const { return port_; }
-  std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+  std::string address() const { return host_ + ":" + std::to_string(port_); }
   int64_t connections() const { return connections_; }
 
   /// Nothing is handed on any more, connections stay.
@@ -71,7 +72,7 @@ class TcpProxy {
     setsockopt(listener_, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
     sockaddr_in address{};
     address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    inet_pton(AF_INET, host_.c_str(), &address.sin_addr);
     address.sin_port = htons(static_cast<uint16_t>(port));
     socklen_t size = sizeof(address);
     if (bind(listener_, reinterpret_cast<sockaddr*>(&address), size) != 0 ||
@@ -143,6 +144,7 @@ class TcpProxy {
 
   static constexpr int kPollMs = 5;
 
+  const std::string host_;
   sockaddr_in target_{};
   int port_ = 0;
   int listener_ = -1;
