@@ -96,7 +96,7 @@ def servers(room, names, services, totals):
     started = time.monotonic()
     try:
         return services.environment(*names)
-    except (RuntimeError, OSError) as error:
+    except Exception as error:
         print(error)
         totals.add(f"servers of {room}", 0, 1, 0, time.monotonic() - started)
         return {}

@@ -47,8 +47,8 @@ pub unsafe fn connect(config: &Config) -> Result<Driver, Failure> {
         .request_timeout(Some(timeout))
         .retry_policy(Arc::new(FallthroughRetryPolicy::new()))
         .build();
-    let connections = NonZero::new(config.connections_per_host.max(1) as usize)
-        .unwrap_or(NonZero::<usize>::MIN);
+    let connections =
+        NonZero::new(config.connections_per_host.max(1) as usize).unwrap_or(NonZero::<usize>::MIN);
     let mut builder = SessionBuilder::new()
         .known_nodes(&hosts)
         .connection_timeout(connect_timeout)
@@ -77,5 +77,9 @@ pub unsafe fn connect(config: &Config) -> Result<Driver, Failure> {
         .block_on(async { tokio::time::timeout(limit, builder.build()).await })
         .map_err(|_| Failure::new(Code::Unavailable, "the connection was not set up in time"))?
         .map_err(|error| Failure::from(&error))?;
-    Ok(Driver { runtime, session: Arc::new(session), timeout })
+    Ok(Driver {
+        runtime,
+        session: Arc::new(session),
+        timeout,
+    })
 }
