@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -25,6 +26,9 @@
 #include "capi/exec/context.h"
 #include "capi/exec/memory.h"
 #include "capi/exec/task_pool.h"
+#include "capi/store/blob_store.h"
+#include "capi/store/cassandra_keyspace_testing_internal.h"
+#include "capi/store/directory/directory_blob_store.h"
 #include "capi/store/table_store.h"
 
 #define ASSERT_OK(expr)                                          \
@@ -98,9 +102,38 @@ inline std::vector<std::string> Cells(const Column& column) {
   return cells;
 }
 
-class StoreTest : public testing::Test {
+/// Where the files of a test's store are.
+enum class Backend : uint8_t { kLocal, kDirectory, kCassandra };
+
+inline std::string BackendName(const testing::TestParamInfo<Backend>& info) {
+  switch (info.param) {
+    case Backend::kLocal:
+      return "Local";
+    case Backend::kDirectory:
+      return "SharedDirectory";
+    case Backend::kCassandra:
+      return "SharedCassandra";
+  }
+  return "";
+}
+
+/// Every contract test runs on all of them.
+inline const auto kAllBackends =
+    testing::Values(Backend::kLocal, Backend::kDirectory, Backend::kCassandra);
+
+/// Small, so that files have many pieces.
+constexpr int32_t kTestPieceBytes = 16384;
+
+/// A store on a back end; see StoreTest and LocalStoreTest.
+class AnyStoreTest : public testing::Test {
  protected:
+  virtual Backend backend() const = 0;
+  bool local() const { return backend() == Backend::kLocal; }
+
   void SetUp() override {
+    if (backend() == Backend::kCassandra && !CassandraKeyspace::Available()) {
+      GTEST_SKIP() << "CAPI_TEST_CASSANDRA is not set";
+    }
     directory_ = std::filesystem::temp_directory_path() /
                  ("capi_store_" + std::to_string(Env::Default()->Random()));
     pool_ = Must(exec::TaskPool::Make(2));
@@ -120,9 +153,41 @@ class StoreTest : public testing::Test {
     context_.progress = &progress_;
     std::filesystem::create_directories(context_.spill_directory);
   }
+  /// What another process would find.
   void Reopen() {
-    store_ = Must(TableStore::Open(env_, directory_));
+    store_.reset();
+    store_ = local() ? Must(TableStore::Open(env_, directory_)) : OpenShared(NewOwner());
     store_->SetResolver(resolver());
+  }
+  int64_t NewOwner() {
+    owners_.insert(static_cast<int64_t>(env_->Random() | 1));
+    return *owners_.rbegin();
+  }
+  std::unique_ptr<BlobStore> OpenBlobs() {
+    return backend() == Backend::kDirectory
+               ? Must(OpenDirectoryBlobStore(env_, directory_ + "/blobs"))
+               : CassandraKeyspace::OpenBlobs();
+  }
+  SharedStoreOptions OptionsFor(int64_t owner) {
+    SharedStoreOptions options;
+    options.env = env_;
+    options.cache_directory = directory_ + "/cache" + std::to_string(owner);
+    options.owner = owner;
+    options.piece_bytes = kTestPieceBytes;
+    return options;
+  }
+  std::unique_ptr<TableStore> OpenShared(int64_t owner) {
+    return Must(TableStore::OpenShared(OptionsFor(owner), OpenBlobs()));
+  }
+  /// Files of this test, whoever wrote them.
+  size_t NumFiles() {
+    if (local()) {
+      return static_cast<size_t>(
+          std::distance(std::filesystem::directory_iterator(directory_ + "/segments"), {}));
+    }
+    size_t count = 0;
+    for (const BlobFile& file : Must(OpenBlobs()->List())) count += owners_.count(file.id.owner);
+    return count;
   }
   TableStore::Resolver resolver() {
     return [this](const TableId& id) -> Result<std::shared_ptr<const Table>> {
@@ -211,6 +276,17 @@ class StoreTest : public testing::Test {
   std::unique_ptr<TableStore> store_;
   std::map<TableId, std::shared_ptr<const Table>> tables_;
   FreezeResult frozen_;
+  std::set<int64_t> owners_;  // of shared stores
+};
+
+class StoreTest : public AnyStoreTest, public testing::WithParamInterface<Backend> {
+ protected:
+  Backend backend() const override { return GetParam(); }
+};
+
+class LocalStoreTest : public AnyStoreTest {
+ protected:
+  Backend backend() const override { return Backend::kLocal; }
 };
 
 }  // namespace capi::store
