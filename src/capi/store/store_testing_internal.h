@@ -21,6 +21,7 @@
 #include "arrow/buffer.h"
 #include "arrow/type.h"
 #include "capi/base/env.h"
+#include "capi/base/test_directory.h"
 #include "capi/data/column.h"
 #include "capi/data/decimal.h"
 #include "capi/exec/context.h"
@@ -134,14 +135,17 @@ class AnyStoreTest : public testing::Test {
     if (backend() == Backend::kCassandra && !CassandraKeyspace::Available()) {
       GTEST_SKIP() << "CAPI_TEST_CASSANDRA is not set";
     }
-    directory_ = std::filesystem::temp_directory_path() /
-                 ("capi_store_" + std::to_string(Env::Default()->Random()));
+    // A piece is a file that is synced: too slow for thousands of them on a disk.
+    const std::string parent = std::filesystem::temp_directory_path();
+    directory_ = (backend() == Backend::kDirectory ? MemoryDirectoryOr(parent) : parent) +
+                 "/capi_store_" + std::to_string(Env::Default()->Random());
     pool_ = Must(exec::TaskPool::Make(2));
     Limit(0);
     Reopen();
   }
   void TearDown() override {
     store_.reset();
+    other_.reset();
     std::filesystem::remove_all(directory_);
   }
   void Limit(int64_t bytes) {
@@ -156,13 +160,21 @@ class AnyStoreTest : public testing::Test {
   /// What another process would find.
   void Reopen() {
     store_.reset();
+    other_.reset();
     store_ = local() ? Must(TableStore::Open(env_, directory_)) : OpenShared(NewOwner());
     store_->SetResolver(resolver());
   }
-  int64_t NewOwner() {
-    owners_.insert(static_cast<int64_t>(env_->Random() | 1));
-    return *owners_.rbegin();
+  /// A store of another process that has read nothing yet, where there can be one: tables are
+  /// frozen and read by it.
+  TableStore* other() {
+    if (local()) return store_.get();
+    if (other_ == nullptr) {
+      other_ = OpenShared(NewOwner());
+      other_->SetResolver(resolver());
+    }
+    return other_.get();
   }
+  int64_t NewOwner() { return *owners_.insert(static_cast<int64_t>(env_->Random() | 1)).first; }
   std::unique_ptr<BlobStore> OpenBlobs() {
     return backend() == Backend::kDirectory
                ? Must(OpenDirectoryBlobStore(env_, directory_ + "/blobs"))
@@ -226,7 +238,7 @@ class AnyStoreTest : public testing::Test {
       texts.push_back(attempt.text);
     }
     CAPI_RETURN_NOT_OK(store_->MakeDurable(pointers));
-    return store_->FreezeTable(context_, {1, schema.name}, schema, texts);
+    return other()->FreezeTable(context_, {1, schema.name}, schema, texts);
   }
   /// Writes, freezes and opens a table; attempts[b] are the batches put by batch b.
   Result<std::shared_ptr<const Table>> Build(const TableSchema& schema,
@@ -239,7 +251,7 @@ class AnyStoreTest : public testing::Test {
       manifests.push_back(std::move(manifest));
     }
     CAPI_ASSIGN_OR_RETURN(frozen_, Freeze(schema, manifests));
-    CAPI_ASSIGN_OR_RETURN(auto table, store_->OpenTable(frozen_.manifest, resolver()));
+    CAPI_ASSIGN_OR_RETURN(auto table, other()->OpenTable(frozen_.manifest, resolver()));
     tables_[table->id()] = table;
     return table;
   }
@@ -274,6 +286,7 @@ class AnyStoreTest : public testing::Test {
   exec::Progress progress_;
   exec::Context context_;
   std::unique_ptr<TableStore> store_;
+  std::unique_ptr<TableStore> other_;
   std::map<TableId, std::shared_ptr<const Table>> tables_;
   FreezeResult frozen_;
   std::set<int64_t> owners_;  // of shared stores

@@ -124,7 +124,7 @@ TEST_P(ReferenceTest, UniqueKeysOnReferenceFields) {
   EXPECT_NE(
       Freeze(schema, {zero, one}).status().message().find("row 2 of batch 0 and row 2 of batch 1"),
       std::string::npos);
-  store_->SetResolver(nullptr);
+  other()->SetResolver(nullptr);
   EXPECT_EQ(KindOf(Freeze(schema, {zero, one}).status()), ErrorKind::kBug);
 }
 
