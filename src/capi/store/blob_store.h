@@ -36,7 +36,7 @@ struct BlobFile {
 /// as that makes sense), kEnvironment when it is broken.
 class BlobStore {
  public:
-  /// Waits for the calls under way.
+  /// Not before `done` of every call was called, nor from inside of one.
   virtual ~BlobStore() = default;
 
   /// Begins to store a piece and returns; `done` is called exactly once, when the piece is durable
