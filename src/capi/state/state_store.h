@@ -130,6 +130,10 @@ class StateStore {
   virtual Status EndAttempts(const std::vector<AttemptEnd>& ends, const Derive& derive) = 0;
 
   virtual Result<std::vector<BatchRecord>> Batches(const NodeId& node) = 0;  ///< by batch index
+  /// Records of batches [begin, end), by batch index: a cheap look for those who follow what other
+  /// processes do.
+  virtual Result<std::vector<BatchRecord>> BatchesIn(const NodeId& node, int64_t begin,
+                                                     int64_t end) = 0;
   virtual Result<std::vector<FormerAttempt>> FormerAttempts(const NodeId& node) = 0;
   /// Manifests that are still needed: of frozen tables, and of committed batches of nodes without
   /// end in runs that may go on.

@@ -214,6 +214,20 @@ TEST_F(SqliteStoreTest, ReleaseGivesTheBatchBack) {
   EXPECT_EQ(store_->FormerAttempts(node).ValueOrDie()[0].text, "timeout");
 }
 
+TEST_F(SqliteStoreTest, BatchesAreReadInRanges) {
+  const NodeId node{NewRun(), 0};
+  ASSERT_EQ(store_->ClaimBatches(node, 0, 4, kMe).ValueOrDie().size(), 4u);
+  ASSERT_EQ(store_->ClaimBatches(node, kFinishBatch, 0, kMe).ValueOrDie().size(), 1u);
+  const auto some = store_->BatchesIn(node, 1, 3).ValueOrDie();
+  ASSERT_EQ(some.size(), 2u);
+  EXPECT_EQ(some[0].id.batch_index, 1);
+  EXPECT_EQ(some[1].id.batch_index, 2);
+  EXPECT_EQ(store_->BatchesIn(node, kFinishBatch, 0).ValueOrDie().size(), 1u);
+  EXPECT_TRUE(store_->BatchesIn(node, 4, 9).ValueOrDie().empty());
+  EXPECT_TRUE(store_->BatchesIn({node.run_id, 1}, 0, 4).ValueOrDie().empty());
+  EXPECT_EQ(store_->Batches(node).ValueOrDie().size(), 5u);
+}
+
 TEST_F(SqliteStoreTest, DerivedChangesAreInTheCommit) {
   const NodeId node{NewRun(), 0};
   const auto claims = store_->ClaimBatches(node, 0, 1, kMe).ValueOrDie();

@@ -8,16 +8,17 @@ use std::time::Duration;
 use scylla::client::execution_profile::ExecutionProfile;
 use scylla::client::session_builder::SessionBuilder;
 use scylla::client::PoolSize;
-use scylla::policies::host_filter::AllowListHostFilter;
 use scylla::policies::retry::FallthroughRetryPolicy;
 use scylla::statement::{Consistency, SerialConsistency};
 use tokio::runtime::Builder;
 
+use crate::contact_points::OnlyContactPoints;
 use crate::failure::{Code, Failure};
 use crate::{request, tls, Config, Driver};
 
 /// A connection over which nothing comes for so long is asked for a sign of life.
 const KEEPALIVE: Duration = Duration::from_secs(5);
+const SCHEMA_AGREEMENT_INTERVAL: Duration = Duration::from_millis(20);
 
 fn millis(value: i64) -> Duration {
     Duration::from_millis(value.max(1) as u64)
@@ -46,17 +47,19 @@ pub unsafe fn connect(config: &Config) -> Result<Driver, Failure> {
         .request_timeout(Some(timeout))
         .retry_policy(Arc::new(FallthroughRetryPolicy::new()))
         .build();
-    let connections = NonZero::new(config.connections_per_host.max(1) as usize)
-        .unwrap_or(NonZero::<usize>::MIN);
+    let connections =
+        NonZero::new(config.connections_per_host.max(1) as usize).unwrap_or(NonZero::<usize>::MIN);
     let mut builder = SessionBuilder::new()
         .known_nodes(&hosts)
         .connection_timeout(connect_timeout)
         .hostname_resolution_timeout(Some(timeout))
-        .metadata_request_clientside_timeout(timeout)
+        .metadata_request_clientside_timeout(timeout.max(connect_timeout))
         .pool_size(PoolSize::PerHost(connections))
         .keepalive_interval(KEEPALIVE)
         .keepalive_timeout(timeout)
-        .fetch_schema_metadata(true)
+        // Of the schema only what routing needs: keyspaces may have thousands of tables.
+        .fetch_full_schema_metadata(false)
+        .schema_agreement_interval(SCHEMA_AGREEMENT_INTERVAL)
         .default_execution_profile_handle(profile.into_handle());
     if config.authenticate {
         builder = builder.user(config.username.to_text(), config.password.to_text());
@@ -65,9 +68,7 @@ pub unsafe fn connect(config: &Config) -> Result<Driver, Failure> {
         builder = builder.tls_context(Some(tls::context(config, &hosts)?));
     }
     if config.only_contact_points {
-        let filter = AllowListHostFilter::new(&hosts)
-            .map_err(|error| Failure::new(Code::Unavailable, error))?;
-        builder = builder.host_filter(Arc::new(filter));
+        builder = builder.address_translator(Arc::new(OnlyContactPoints::new(&hosts)?));
     }
 
     // The parts have their limits; this one is for a server that answers each of them slowly.
@@ -76,5 +77,9 @@ pub unsafe fn connect(config: &Config) -> Result<Driver, Failure> {
         .block_on(async { tokio::time::timeout(limit, builder.build()).await })
         .map_err(|_| Failure::new(Code::Unavailable, "the connection was not set up in time"))?
         .map_err(|error| Failure::from(&error))?;
-    Ok(Driver { runtime, session: Arc::new(session), timeout })
+    Ok(Driver {
+        runtime,
+        session: Arc::new(session),
+        timeout,
+    })
 }
