@@ -38,7 +38,7 @@ Result<std::vector<std::string>> ListKeyspaces(Env* env, const std::string& data
 Result<std::vector<RunHistory>> RunsOf(const KeyspaceOptions& options) {
   CAPI_ASSIGN_OR_RETURN(const std::unique_ptr<Keyspace> keyspace,
                         Keyspace::OpenForReading(options));
-  CAPI_ASSIGN_OR_RETURN(const bool in_use, workflow::KeyspaceLock::IsHeld(keyspace->directory()));
+  CAPI_ASSIGN_OR_RETURN(const bool in_use, keyspace->InUse());
   CAPI_ASSIGN_OR_RETURN(std::vector<state::RunRecord> runs, keyspace->state()->Runs());
   std::vector<RunHistory> history;
   for (state::RunRecord& run : runs) {

@@ -86,6 +86,7 @@ Result<Preview> PreviewTable(const KeyspaceOptions& keyspace_options,
                              const PreviewOptions& options) {
   CAPI_ASSIGN_OR_RETURN(const std::unique_ptr<Keyspace> keyspace,
                         Keyspace::OpenForReading(keyspace_options));
+  CAPI_RETURN_NOT_OK(keyspace->OpenTables());
   Preview preview;
   CAPI_ASSIGN_OR_RETURN(preview.run_id, ChooseRun(keyspace->state(), options));
   CAPI_ASSIGN_OR_RETURN(const std::shared_ptr<const store::Table> table,

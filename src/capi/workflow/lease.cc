@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "capi/base/log.h"
 #include "capi/workflow/keyspace_lock.h"
 
 namespace capi::workflow {
@@ -52,6 +53,13 @@ void LeaseKeeper::Renew() {
     if (stop_) return;
     lock.unlock();
     const Result<bool> renewed = state_->RenewOwner(owner_);
+    if (!renewed.ok() && KindOf(renewed.status()) == ErrorKind::kRetriable) {
+      // Nobody decides anything about this owner while the state is out of reach for all; one who
+      // did meanwhile is found out by the next renewal.
+      LogWarn("cannot renew the lease now: " + Describe(renewed.status()));
+      lock.lock();
+      continue;
+    }
     if (!renewed.ok()) {
       on_lost_(renewed.status());
       return;

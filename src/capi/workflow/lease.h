@@ -24,7 +24,8 @@ constexpr int64_t kLeaseMillis = 15000;
 class LeaseKeeper {
  public:
   /// on_lost is called at most once, from the keeper's thread, when somebody expired the owner or
-  /// the state cannot be written: the process must stop working under this owner.
+  /// the state cannot be written any more: the process must stop working under this owner. Passing
+  /// errors of the state (kRetriable) are waited out.
   static Result<std::unique_ptr<LeaseKeeper>> Start(Env* env, state::StateStore* state,
                                                     int64_t lease_ms,
                                                     std::function<void(const Status&)> on_lost);

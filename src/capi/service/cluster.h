@@ -1,0 +1,43 @@
+#pragma once
+
+// The servers of a cluster as the settings name them: one connection to Cassandra for the whole
+// process, and the message broker. Only this room chooses back ends.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "capi/base/env.h"
+#include "capi/base/status.h"
+#include "capi/config/config.h"
+#include "capi/state/state_store.h"
+#include "capi/store/blob_store.h"
+
+namespace capi::service {
+
+/// A cluster is configured: cassandra.hosts.
+bool UsesCluster(const config::Config& config);
+
+/// The database. Thread-safe; outlives what was opened through it. Errors besides those said: as
+/// in cql/session.h.
+class Cluster {
+ public:
+  /// kRetriable if no server answers; kEnvironment "no_cluster_support" if this program was built
+  /// without the cluster back ends.
+  static Result<std::shared_ptr<Cluster>> Connect(Env* env, const config::Config& config);
+  virtual ~Cluster() = default;
+
+  /// The contact points for messages: "host1 host2".
+  virtual const std::string& address() const = 0;
+  /// `create`: makes the keyspace and our tables, those of OpenBlobs too, unless they exist. Else a
+  /// missing keyspace is the kUser error "unknown_keyspace".
+  virtual Result<std::unique_ptr<state::StateStore>> OpenState(const std::string& keyspace,
+                                                               bool create) = 0;
+  virtual Result<std::unique_ptr<store::BlobStore>> OpenBlobs(const std::string& keyspace) = 0;
+  /// Those with workflow tables, sorted.
+  virtual Result<std::vector<std::string>> Keyspaces() = 0;
+  /// Returns when it is gone. kUser error "unknown_keyspace".
+  virtual Status Drop(const std::string& keyspace) = 0;
+};
+
+}  // namespace capi::service
