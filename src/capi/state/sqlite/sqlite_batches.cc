@@ -1,5 +1,6 @@
 // Claims and ends of attempts.
 
+#include <limits>
 #include <utility>
 
 #include "capi/base/fault_point.h"
@@ -185,13 +186,19 @@ Result<std::optional<std::vector<BatchRecord>>> SqliteStore::ExpireOwner(OwnerId
 }
 
 Result<std::vector<BatchRecord>> SqliteStore::Batches(const NodeId& node) {
+  return BatchesIn(node, kFinishBatch, std::numeric_limits<int64_t>::max());
+}
+
+Result<std::vector<BatchRecord>> SqliteStore::BatchesIn(const NodeId& node, int64_t begin,
+                                                        int64_t end) {
   const std::lock_guard lock(reader_.mutex);
   CAPI_ASSIGN_OR_RETURN(
       Query query,
       reader_.connection->Select("SELECT " CAPI_BATCH_COLUMNS
                                  " FROM batches b WHERE b.run_id = ?1 AND b.node_index = ?2 "
+                                 "AND b.batch_index >= ?3 AND b.batch_index < ?4 "
                                  "ORDER BY b.batch_index",
-                                 node.run_id, node.node_index));
+                                 node.run_id, node.node_index, begin, end));
   std::vector<BatchRecord> batches;
   while (true) {
     CAPI_ASSIGN_OR_RETURN(const bool row, query.Step());

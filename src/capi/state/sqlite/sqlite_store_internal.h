@@ -49,6 +49,8 @@ class SqliteStore final : public StateStore {
   Status ReleaseAttempts(const std::vector<AttemptRelease>& releases) override;
   Status EndAttempts(const std::vector<AttemptEnd>& ends, const Derive& derive) override;
   Result<std::vector<BatchRecord>> Batches(const NodeId& node) override;
+  Result<std::vector<BatchRecord>> BatchesIn(const NodeId& node, int64_t begin,
+                                             int64_t end) override;
   Result<std::vector<FormerAttempt>> FormerAttempts(const NodeId& node) override;
   Result<std::vector<std::string>> LiveManifests() override;
 
