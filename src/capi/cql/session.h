@@ -5,12 +5,13 @@
 // spec/guarantees.md (idempotent writes repeated, many in flight, adaptive window).
 //
 // Errors by kind: kUser for what the server refuses for good (syntax, unknown table, wrong
-// password: class "cql_invalid", "cql_unauthorized", "cql_unknown_table", "cql_unknown_keyspace");
-// kRetriable when the cluster was not reachable or too slow and the call had no effect or may be
-// repeated (class "cql_unavailable"); kRetriable with class "cql_uncertain" when a conditional
-// write timed out and may or may not have been applied: read again with Consistency::kSerial. The
-// message names the statement (its first 500 characters) and what the server said, never values or
-// passwords.
+// password: class "cql_invalid", "cql_unauthorized", "cql_unknown_table", "cql_unknown_keyspace",
+// "cql_already_exists"); kRetriable when the cluster was not reachable or too slow and the call had
+// no effect or may be repeated (class "cql_unavailable"); kRetriable with class "cql_uncertain"
+// when a statement that may not be repeated (a conditional write, a change of the schema) was sent
+// and no answer came: it may or may not have been applied. Read again then, after conditional
+// writes with Consistency::kSerial. The message names the statement (its first 500 characters) and
+// what the server said, never values or passwords.
 
 #include <cstdint>
 #include <functional>
@@ -28,7 +29,10 @@ namespace capi::cql {
 struct TlsOptions {
   std::string certificate_path;  ///< of the client, PEM; "" = none
   std::string key_path;
-  std::string ca_path;  ///< roots, a PEM file; "" = the system's
+  /// Roots, a PEM file: the server's certificate must be signed by one of them.
+  std::string ca_path;
+  /// The certificate must also be for the server's address or for the name of a contact point;
+  /// without ca_path the system's roots count. False and no ca_path: any certificate will do.
   bool verify_host = false;
 };
 
@@ -40,7 +44,8 @@ struct SessionOptions {
   /// Of all requests that name none: ANY, ONE, TWO, THREE, QUORUM, ALL, LOCAL_ONE, LOCAL_QUORUM,
   /// EACH_QUORUM.
   std::string consistency = "QUORUM";
-  int64_t timeout_ms = 5000;  ///< of one request, repetitions not included
+  /// Of one request, repetitions not included. Changes of the schema have a minute at least.
+  int64_t timeout_ms = 5000;
   int64_t connect_timeout_ms = 1000;
   int64_t connections_per_host = 2;
   /// Only the given hosts are used, as they are written (cassandra.disable_initial_host_lookup).
@@ -51,7 +56,8 @@ struct SessionOptions {
   /// shrinks when the server answers with overload or time-outs and grows back slowly.
   int64_t max_requests_in_flight = 512;
   int64_t max_bytes_in_flight = int64_t{16} << 20;
-  /// How long an idempotent request is repeated (with growing pauses) before it fails.
+  /// How long a request is repeated (with growing pauses, 10 ms to 2 s) before it fails: an
+  /// idempotent one after every passing error, others only when they certainly had no effect.
   int64_t retry_budget_ms = 60000;
 };
 
@@ -94,7 +100,8 @@ struct SessionCounters {
 class Session {
  public:
   static Result<std::unique_ptr<Session>> Connect(const SessionOptions& options);
-  virtual ~Session() = default;  ///< waits for requests under way
+  /// Waits for requests under way; not called from one of their callbacks.
+  virtual ~Session() = default;
 
   /// Statements of the same text are prepared once. `idempotent`: may be repeated by the session
   /// (every SELECT; plain INSERT, UPDATE and DELETE that do not read). Conditional statements are
@@ -109,9 +116,9 @@ class Session {
   virtual Status ExecutePaged(const Request& request, int32_t page_rows,
                               const std::function<Status(const Rows&)>& consume) = 0;
 
-  /// Begins a request and returns; waits only while the window is full. `done` is called exactly
-  /// once, from a thread of the session (or from this call), and must not block or call the session
-  /// synchronously.
+  /// Begins a request that reads all pages, and returns; waits only while the window is full.
+  /// `done` is called exactly once, from a thread of the session (or from this call), and must not
+  /// block or call the session synchronously.
   virtual void Begin(Request request, std::function<void(Result<Rows>)> done) = 0;
 
   /// A conditional write (a single statement, or several of one partition as one batch): applied
@@ -119,9 +126,12 @@ class Session {
   struct Outcome {
     bool applied = false;
     /// Not applied: the present values of the condition's columns (several statements: of all rows
-    /// named in them, with their key columns), as the server tells them.
+    /// named in them, with their key columns), as the server tells them, after a column
+    /// "[applied]". Empty when the server tells none, because there is no such row.
     Rows current;
   };
+  /// The consistency of the first statement counts; kSerial (the default) and kLocalSerial choose
+  /// among whom the condition is agreed.
   virtual Result<Outcome> ExecuteConditional(const std::vector<Request>& statements) = 0;
 
   /// CREATE, DROP, ALTER: returns when all reachable nodes agree on the schema. Not prepared.
