@@ -21,8 +21,9 @@ class TestPlace {
 
 /// A fresh database, removed with the place.
 std::unique_ptr<TestPlace> NewSqlitePlace();
-/// One keyspace for all tests of the process (creating one takes a second), dropped at its end;
-/// every store has a session of its own. nullptr without CAPI_TEST_CASSANDRA.
-std::unique_ptr<TestPlace> NewCassandraPlace();
+/// One keyspace for all tests of the process, because creating one takes seconds, dropped at its
+/// end; every store has a session of its own. `lossy`: the answers of a third of all conditional
+/// writes get lost. nullptr without CAPI_TEST_CASSANDRA.
+std::unique_ptr<TestPlace> NewCassandraPlace(bool lossy);
 
 }  // namespace capi::state

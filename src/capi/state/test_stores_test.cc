@@ -29,7 +29,7 @@ class SqlitePlace final : public TestPlace {
 std::unique_ptr<TestPlace> NewSqlitePlace() { return std::make_unique<SqlitePlace>(); }
 
 #ifndef CAPI_WITH_CLUSTER
-std::unique_ptr<TestPlace> NewCassandraPlace() { return nullptr; }
+std::unique_ptr<TestPlace> NewCassandraPlace(bool) { return nullptr; }
 #endif
 
 }  // namespace capi::state

@@ -47,17 +47,20 @@ Status CassandraStore::Once(Result<cql::Request> request) {
   return WriteOnce(env_, session_, {std::move(request).ValueUnsafe()});
 }
 
-Status CassandraStore::RegisterOwner(const OwnerRecord& owner) {
+Status CassandraStore::RegisterOwner(const OwnerRecord& record) {
+  OwnerRecord owner = record;
+  owner.instance = Utf8Of(record.instance);
   CAPI_ASSIGN_OR_RETURN(cql::Request insert, statements_.Make(Cql::kInsertOwner));
-  insert.values.BigInt(owner.owner).Text(Utf8Of(owner.instance)).BigInt(owner.renewals);
+  insert.values.BigInt(owner.owner).Text(owner.instance).BigInt(owner.renewals);
   CAPI_ASSIGN_OR_RETURN(cql::Request select, statements_.Make(Cql::kSelectOwner));
   select.values.BigInt(owner.owner);
   CAPI_ASSIGN_OR_RETURN(
       const bool applied,
       WriteIf(env_, session_, {insert}, [&](cql::Consistency consistency) -> Result<Seen> {
         CAPI_ASSIGN_OR_RETURN(const cql::Rows rows, Read(select, consistency));
-        // Ids are random: what is there is ours.
-        return rows.empty() ? Seen::kReady : Seen::kOurs;
+        if (rows.empty()) return Seen::kReady;
+        const bool ours = rows.Text(0, 1) == owner.instance && rows.Integer(0, 2) == owner.renewals;
+        return ours ? Seen::kOurs : Seen::kOther;
       }));
   if (!applied) return BugError("owner is registered already: " + std::to_string(owner.owner));
   const std::lock_guard lock(mutex_);
@@ -134,7 +137,7 @@ Result<std::set<OwnerId>> CassandraStore::ReadOwnerIds(bool cached_ones_do) {
 std::string CassandraStore::InstanceOf(OwnerId owner) {
   const std::lock_guard lock(mutex_);
   const auto found = owners_.find(owner);
-  return found == owners_.end() ? std::string() : Utf8Of(found->second.instance);
+  return found == owners_.end() ? std::string() : found->second.instance;
 }
 
 Result<std::optional<std::vector<BatchRecord>>> CassandraStore::ExpireOwner(OwnerId owner,

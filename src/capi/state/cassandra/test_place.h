@@ -4,11 +4,8 @@
 
 #include <memory>
 #include <string>
-#include <utility>
-#include <vector>
 
-#include "capi/base/env.h"
-#include "capi/base/log.h"
+#include "capi/base/status.h"
 #include "capi/cql/session.h"
 #include "capi/state/cassandra/cassandra_store.h"
 
@@ -34,5 +31,10 @@ class CassandraTestServer {
   const std::string keyspace_;
   const std::unique_ptr<cql::Session> session_;
 };
+
+/// Passes everything on to `session` (which outlives it), but loses the answers of some conditional
+/// writes: some of these were applied, some were not, and some are applied a little later, when the
+/// caller may have tried again.
+std::unique_ptr<cql::Session> NewLossySession(cql::Session* session);
 
 }  // namespace capi::state

@@ -2,28 +2,97 @@
 
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdlib>
+#include <mutex>
+#include <random>
+#include <thread>
+#include <utility>
+#include <vector>
 
+#include "capi/base/env.h"
+#include "capi/base/log.h"
 #include "capi/state/test_stores.h"
 
 namespace capi::state {
 
 namespace {
 
-/// A place of the keyspace below; its stores have a session each.
+class LossySession final : public cql::Session {
+ public:
+  explicit LossySession(cql::Session* session) : session_(session) {}
+  ~LossySession() override {
+    for (std::thread& thread : late_) thread.join();
+  }
+
+  Result<cql::StatementPtr> Prepare(const std::string& cql, bool idempotent) override {
+    return session_->Prepare(cql, idempotent);
+  }
+  Result<cql::Rows> Execute(const cql::Request& request) override {
+    return session_->Execute(request);
+  }
+  Status ExecutePaged(const cql::Request& request, int32_t page_rows,
+                      const std::function<Status(const cql::Rows&)>& consume) override {
+    return session_->ExecutePaged(request, page_rows, consume);
+  }
+  void Begin(cql::Request request, std::function<void(Result<cql::Rows>)> done) override {
+    session_->Begin(std::move(request), std::move(done));
+  }
+  Result<Outcome> ExecuteConditional(const std::vector<cql::Request>& statements) override {
+    constexpr uint32_t kFates = 9;
+    uint32_t fate = 0;
+    {
+      const std::lock_guard lock(mutex_);
+      fate = static_cast<uint32_t>(random_() % kFates);
+    }
+    ErrorInfo info;
+    info.kind = ErrorKind::kRetriable;
+    info.error_class = "cql_uncertain";
+    const Status lost = MakeError(std::move(info), "no answer to a conditional write");
+    if (fate == 0) return lost;
+    if (fate == 1) {
+      const Status applied = session_->ExecuteConditional(statements).status();
+      return applied.ok() ? lost : applied;
+    }
+    if (fate == 2) {
+      const std::lock_guard lock(mutex_);
+      late_.emplace_back([session = session_, statements, pause = random_() % 20] {
+        std::this_thread::sleep_for(std::chrono::milliseconds(pause));
+        (void)session->ExecuteConditional(statements);
+      });
+      return lost;
+    }
+    return session_->ExecuteConditional(statements);
+  }
+  Status ExecuteSchema(const std::string& cql) override { return session_->ExecuteSchema(cql); }
+  cql::SessionCounters counters() const override { return session_->counters(); }
+
+ private:
+  cql::Session* const session_;
+  std::mutex mutex_;
+  std::mt19937 random_{20240607};
+  std::vector<std::thread> late_;
+};
+
+/// A place of the keyspace of the test server; its stores have a session each.
 class CassandraPlace final : public TestPlace {
  public:
+  explicit CassandraPlace(bool lossy) : lossy_(lossy) {}
+
   Result<std::unique_ptr<StateStore>> Open() override {
-    const CassandraTestServer& server = CassandraTestServer::Instance();
-    CAPI_ASSIGN_OR_RETURN(std::unique_ptr<cql::Session> session, server.Connect());
     CassandraStoreOptions options;
-    options.keyspace = server.keyspace();
-    auto store = OpenCassandraStore(Env::Default(), session.get(), options);
+    options.keyspace = CassandraTestServer::Instance().keyspace();
+    CAPI_ASSIGN_OR_RETURN(std::unique_ptr<cql::Session> session, CassandraTestServer::Connect());
     sessions_.push_back(std::move(session));
-    return store;
+    if (lossy_) sessions_.push_back(NewLossySession(sessions_.back().get()));
+    return OpenCassandraStore(Env::Default(), sessions_.back().get(), options);
+  }
+  ~CassandraPlace() override {
+    while (!sessions_.empty()) sessions_.pop_back();  // a lossy one before that below it
   }
 
  private:
+  const bool lossy_;
   std::vector<std::unique_ptr<cql::Session>> sessions_;
 };
 
@@ -40,6 +109,7 @@ Result<std::unique_ptr<cql::Session>> CassandraTestServer::Connect() {
   cql::SessionOptions options;
   options.hosts = {std::getenv("CAPI_TEST_CASSANDRA")};
   options.timeout_ms = 20000;  // the machine may be busy
+  options.connect_timeout_ms = 10000;
   return cql::Session::Connect(options);
 }
 
@@ -58,9 +128,13 @@ CassandraTestServer::~CassandraTestServer() {
   if (!dropped.ok()) LogError(Describe(dropped));
 }
 
-std::unique_ptr<TestPlace> NewCassandraPlace() {
+std::unique_ptr<cql::Session> NewLossySession(cql::Session* session) {
+  return std::make_unique<LossySession>(session);
+}
+
+std::unique_ptr<TestPlace> NewCassandraPlace(bool lossy) {
   if (!CassandraTestServer::IsThere()) return nullptr;
-  return std::make_unique<CassandraPlace>();
+  return std::make_unique<CassandraPlace>(lossy);
 }
 
 }  // namespace capi::state
