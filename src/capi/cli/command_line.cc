@@ -27,11 +27,13 @@ int RunCommandLine(int argc, char** argv) {
   AddValidateCommand(&app, &exit_code);
   AddPreviewCommand(&app, &exit_code);
   AddHistoryCommands(&app, &exit_code);
+  AddStartCommands(&app, &exit_code);
   AddEvalCommand(&app, &exit_code);
   AddDiagramCommand(&app, &exit_code);
   AddDropCommand(&app, &exit_code);
   AddNewScriptCommand(&app, &exit_code);
   AddSchemaCommand(&app, &exit_code);
+  AddClusterCommands(&app, &exit_code);
   AddConfigCommand(&app, &exit_code);
   AddCompletionCommand(&app, &exit_code);
   try {

@@ -26,14 +26,15 @@ void AddPreviewCommand(CLI::App* app, int* exit_code);
 void AddDiagramCommand(CLI::App* app, int* exit_code);
 /// status, history, tables, stop.
 void AddHistoryCommands(CLI::App* app, int* exit_code);
+/// start, exec-node.
+void AddStartCommands(CLI::App* app, int* exit_code);
+/// get-table-cql, check.
+void AddClusterCommands(CLI::App* app, int* exit_code);
 void AddDropCommand(CLI::App* app, int* exit_code);
 void AddNewScriptCommand(CLI::App* app, int* exit_code);
 void AddSchemaCommand(CLI::App* app, int* exit_code);
 void AddConfigCommand(CLI::App* app, int* exit_code);
 void AddCompletionCommand(CLI::App* app, int* exit_code);
-
-/// The old name of new-script, with its own flags; returns the exit code.
-int ProtoFileReaderCreator(const std::vector<std::string>& words);
 
 /// True if the program was called by the name of the original's tool, or with a command of it.
 bool IsToolbeltCall(int argc, char** argv);

@@ -13,13 +13,6 @@ namespace {
 
 constexpr const char* kConfigOption = "--config";
 
-void TakeOverLogLevel(const std::string& level) {
-  LogLevel known = LogLevel::kError;  // what is left are the original's names of fatal errors
-  if (level.empty()) return;
-  ParseLogLevel(level, &known);
-  SetLogLevel(known);
-}
-
 }  // namespace
 
 void AddConfigOption(CLI::App* app) {
@@ -31,12 +24,18 @@ void AddConfigOption(CLI::App* app) {
 
 config::LoadOptions ConfigSources(const CLI::App& app, std::string_view program,
                                   std::vector<config::Override> overrides) {
+  const CLI::Option* option = app.get_option(kConfigOption);
+  const std::string file = option->count() > 0 ? option->as<std::string>() : "";
+  return ConfigSources(program, file, std::move(overrides));
+}
+
+config::LoadOptions ConfigSources(std::string_view program, const std::string& file,
+                                  std::vector<config::Override> overrides) {
   config::LoadOptions options;
   options.program = std::string(program);
-  const CLI::Option* option = app.get_option(kConfigOption);
   const char* variable = std::getenv("CAPI_CONFIG");
-  if (option->count() > 0) {
-    options.file = option->as<std::string>();
+  if (!file.empty()) {
+    options.file = file;
   } else if (variable != nullptr) {
     options.file = variable;
   }
@@ -49,12 +48,19 @@ config::LoadOptions ConfigSources(const CLI::App& app, std::string_view program,
   return options;
 }
 
+void TakeOverLogLevel(const config::Config& config) {
+  LogLevel known = LogLevel::kError;  // what is left are the original's names of fatal errors
+  if (config.log.level.empty()) return;
+  ParseLogLevel(config.log.level, &known);
+  SetLogLevel(known);
+}
+
 std::optional<config::Config> LoadConfig(const CLI::App& app,
                                          std::vector<config::Override> overrides) {
   config::LoadedConfig loaded = config::Load(ConfigSources(app, "capi", std::move(overrides)));
   PrintDiagnostics(loaded.warnings, loaded.errors);
   if (!loaded.errors.empty()) return std::nullopt;
-  TakeOverLogLevel(loaded.config.log.level);
+  TakeOverLogLevel(loaded.config);
   return std::move(loaded.config);
 }
 

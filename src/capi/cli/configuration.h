@@ -20,6 +20,13 @@ void AddConfigOption(CLI::App* app);
 config::LoadOptions ConfigSources(const CLI::App& app, std::string_view program,
                                   std::vector<config::Override> overrides);
 
+/// The same for a program whose config file was named by the caller, "" = not.
+config::LoadOptions ConfigSources(std::string_view program, const std::string& file,
+                                  std::vector<config::Override> overrides);
+
+/// Takes over config.log.level, if there is one.
+void TakeOverLogLevel(const config::Config& config);
+
 /// Loads the settings of capi, prints errors and warnings and takes over the log level; nullopt
 /// after errors. Overrides with an empty text are left out.
 std::optional<config::Config> LoadConfig(const CLI::App& app,

@@ -41,7 +41,11 @@ bool GoFlags::Set(Flag* flag, const std::string& value) {
 GoFlags::Outcome GoFlags::Parse(const std::vector<std::string>& arguments) {
   for (size_t i = 0; i < arguments.size(); ++i) {
     std::string_view word = arguments[i];
-    if (word.size() < 2 || word[0] != '-' || word == "--") return Outcome::kParsed;
+    if (word.size() < 2 || word[0] != '-' || word == "--") {
+      const size_t begin = i + (word == "--" ? 1 : 0);
+      rest_.assign(arguments.begin() + static_cast<std::ptrdiff_t>(begin), arguments.end());
+      return Outcome::kParsed;
+    }
     word.remove_prefix(word.starts_with("--") ? 2 : 1);
     const size_t equals = word.find('=');
     const std::string_view name = word.substr(0, equals);
@@ -78,6 +82,10 @@ const std::string& GoFlags::Text(std::string_view name) const {
 }
 int64_t GoFlags::Int(std::string_view name) const {
   return data::ParseGoInt(Text(name)).ValueOr(0);
+}
+
+bool GoFlags::Bool(std::string_view name) const {
+  return data::ParseGoBool(Text(name)).ValueOr(false);
 }
 
 std::string GoFlags::Usage() const {

@@ -23,10 +23,13 @@ class GoFlags {
   void Define(std::string_view name, Type type, std::string_view usual, std::string_view help);
   Outcome Parse(const std::vector<std::string>& arguments);
   const std::string& problem() const { return problem_; }
+  /// The words at which parsing ended, without "--".
+  const std::vector<std::string>& rest() const { return rest_; }
 
   bool Given(std::string_view name) const;
   const std::string& Text(std::string_view name) const;
   int64_t Int(std::string_view name) const;
+  bool Bool(std::string_view name) const;
   /// All flags with types, help and defaults, sorted by name.
   std::string Usage() const;
 
@@ -45,6 +48,7 @@ class GoFlags {
 
   std::vector<Flag> flags_;
   std::string problem_;
+  std::vector<std::string> rest_;
 };
 
 }  // namespace capi::cli

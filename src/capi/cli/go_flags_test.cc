@@ -21,11 +21,26 @@ TEST(GoFlagsTest, Forms) {
   EXPECT_EQ(flags.Int("count"), -3);
   EXPECT_EQ(flags.Text("all"), "true");
   EXPECT_TRUE(flags.Given("count"));
+  EXPECT_TRUE(flags.Bool("all"));
+  EXPECT_EQ(flags.rest(), (std::vector<std::string>{"word", "-name=no"}));
 
   flags = Flags();
   EXPECT_EQ(flags.Parse({"-name", "x", "-name=", "--", "-count=1"}), GoFlags::Outcome::kParsed);
   EXPECT_EQ(flags.Text("name"), "");
   EXPECT_FALSE(flags.Given("count"));
+  EXPECT_FALSE(flags.Bool("all"));
+  EXPECT_EQ(flags.rest(), std::vector<std::string>{"-count=1"});
+
+  // A boolean takes no word: the rest is not parsed, as in Go.
+  flags = Flags();
+  EXPECT_EQ(flags.Parse({"-all", "false", "-name=x"}), GoFlags::Outcome::kParsed);
+  EXPECT_TRUE(flags.Bool("all"));
+  EXPECT_EQ(flags.rest(), (std::vector<std::string>{"false", "-name=x"}));
+  flags = Flags();
+  EXPECT_EQ(flags.Parse({"-count=1", "--count", "2", "-all=false"}), GoFlags::Outcome::kParsed);
+  EXPECT_EQ(flags.Int("count"), 2);
+  EXPECT_FALSE(flags.Bool("all"));
+  EXPECT_TRUE(flags.rest().empty());
 }
 
 TEST(GoFlagsTest, Mistakes) {

@@ -7,7 +7,7 @@
 #include "capi/cli/arguments.h"
 #include "capi/cli/commands.h"
 #include "capi/cli/configuration.h"
-#include "capi/cli/go_flags.h"
+#include "capi/cli/toolbelt_internal.h"
 #include "capi/files/compression.h"
 #include "capi/files/files.h"
 #include "capi/service/engine.h"
@@ -50,15 +50,13 @@ void PrintNotes(const std::string& file, const service::FileSchema& schema) {
   }
 }
 
-int Print(const config::Config& config, const std::string& file, const service::InferOptions& infer,
-          const service::NewScriptOptions& options) {
+/// Returns the exit code; an error if nothing can be printed.
+Result<int> Print(const config::Config& config, const std::string& file,
+                  const service::InferOptions& infer, const service::NewScriptOptions& options) {
   const auto files = files::Files::Make(Env::Default(), service::FilesOptionsOf(config));
   const Result<service::FileSchema> schema =
       files.ok() ? service::InferSchema(files->get(), file, infer) : files.status();
-  if (!schema.ok()) {
-    PrintDiagnostics({}, {Prefixed(schema.status(), file + ": ")});
-    return KindOf(schema.status()) == ErrorKind::kUser ? kExitUsage : kExitFailed;
-  }
+  if (!schema.ok()) return Prefixed(schema.status(), file + ": ");
   std::printf("%s%s", service::NewScript(*schema, options).c_str(),
               options.original_layout ? "" : "\n");
   PrintNotes(file, *schema);
@@ -96,7 +94,49 @@ int NewScript(const CLI::App& app, NewScriptArguments* arguments) {
   service::NewScriptOptions options;
   options.input_url = arguments->file;
   options.output_url = arguments->output.empty() ? CopyOf(arguments->file) : arguments->output;
-  return Print(*config, arguments->file, arguments->infer, options);
+  const Result<int> exit_code = Print(*config, arguments->file, arguments->infer, options);
+  if (exit_code.ok()) return *exit_code;
+  PrintDiagnostics({}, {exit_code.status()});
+  return KindOf(exit_code.status()) == ErrorKind::kUser ? kExitUsage : kExitFailed;
+}
+
+// ---- proto_file_reader_creator, the old name
+
+void DefineProtoFileReaderCreator(GoFlags* flags) {
+  flags->Define("file", GoFlags::Type::kString, "", "Path to sample file");
+  flags->Define("file_type", GoFlags::Type::kString, "csv", "csv or parquet");
+  flags->Define("csv_hdr_line_idx", GoFlags::Type::kInt, "-1", "Header line index, -1 = no header");
+  flags->Define("csv_first_line_idx", GoFlags::Type::kInt, "0", "First data line index");
+  flags->Define("csv_separator", GoFlags::Type::kString, ",", "Separator");
+}
+
+Result<int> ProtoFileReaderCreator(const GoFlags& flags, const config::Config& config) {
+  CAPI_RETURN_NOT_OK(RequireFlags(flags, {"file"}));
+  const std::string& type = flags.Text("file_type");
+  const int64_t header = flags.Int("csv_hdr_line_idx");
+  const int64_t first = flags.Int("csv_first_line_idx");
+  if (type != "csv" && type != "parquet") {
+    return ToolbeltUsageError("the flag -file_type must be csv or parquet, not " + type);
+  }
+  if (type == "csv" && (header < -1 || first <= header)) {
+    return ToolbeltUsageError(
+        "the flag -csv_first_line_idx must be greater than -csv_hdr_line_idx");
+  }
+  if (type == "csv" && flags.Text("csv_separator").empty()) {
+    return ToolbeltUsageError("the flag -csv_separator must not be empty");
+  }
+  service::InferOptions infer;
+  infer.format = type == "csv" ? script::FileFormat::kCsv : script::FileFormat::kParquet;
+  infer.separator = type == "csv" ? flags.Text("csv_separator")[0] : ',';
+  infer.header_record = header;
+  infer.first_data_record = first;
+  infer.original_rules = true;
+  const std::string name = NameOf(flags.Text("file"));
+  service::NewScriptOptions options;
+  options.original_layout = true;
+  options.input_url = std::string("/tmp/capi_in/") + kOldDirectory + name;
+  options.output_url = std::string("/tmp/capi_out/") + kOldDirectory + name;
+  return Print(config, flags.Text("file"), infer, options);
 }
 
 }  // namespace
@@ -134,49 +174,8 @@ void AddNewScriptCommand(CLI::App* app, int* exit_code) {
   command->callback([app, arguments, exit_code] { *exit_code = NewScript(*app, arguments.get()); });
 }
 
-int ProtoFileReaderCreator(const std::vector<std::string>& words) {
-  GoFlags flags;
-  flags.Define("file", GoFlags::Type::kString, "", "Path to sample file");
-  flags.Define("file_type", GoFlags::Type::kString, "csv", "csv or parquet");
-  flags.Define("csv_hdr_line_idx", GoFlags::Type::kInt, "-1", "Header line index, -1 = no header");
-  flags.Define("csv_first_line_idx", GoFlags::Type::kInt, "0", "First data line index");
-  flags.Define("csv_separator", GoFlags::Type::kString, ",", "Separator");
-  const GoFlags::Outcome outcome = flags.Parse(words);
-  if (outcome == GoFlags::Outcome::kHelp) {
-    std::fprintf(stderr, "%s", flags.Usage().c_str());
-    return kExitOk;
-  }
-  std::string problem = flags.problem();
-  const std::string& type = flags.Text("file_type");
-  const int64_t header = flags.Int("csv_hdr_line_idx");
-  const int64_t first = flags.Int("csv_first_line_idx");
-  if (outcome == GoFlags::Outcome::kParsed) {
-    if (flags.Text("file").empty()) {
-      problem = "the flag -file is required";
-    } else if (type != "csv" && type != "parquet") {
-      problem = "-file_type must be csv or parquet: " + type;
-    } else if (type == "csv" && (header < -1 || first <= header)) {
-      problem = "-csv_first_line_idx must be greater than -csv_hdr_line_idx";
-    } else if (type == "csv" && flags.Text("csv_separator").empty()) {
-      problem = "-csv_separator must not be empty";
-    }
-  }
-  if (!problem.empty()) {
-    std::fprintf(stderr, "%s\n%s", problem.c_str(), flags.Usage().c_str());
-    return kExitUsage;
-  }
-  service::InferOptions infer;
-  infer.format = type == "csv" ? script::FileFormat::kCsv : script::FileFormat::kParquet;
-  infer.separator = flags.Text("csv_separator")[0];
-  infer.header_record = header;
-  infer.first_data_record = first;
-  infer.original_rules = true;
-  const std::string name = NameOf(flags.Text("file"));
-  service::NewScriptOptions options;
-  options.original_layout = true;
-  options.input_url = std::string("/tmp/capi_in/") + kOldDirectory + name;
-  options.output_url = std::string("/tmp/capi_out/") + kOldDirectory + name;
-  return Print({}, flags.Text("file"), infer, options);
+ToolbeltCommand ToolbeltNewScriptCommand() {
+  return {"proto_file_reader_creator", "", DefineProtoFileReaderCreator, ProtoFileReaderCreator};
 }
 
 }  // namespace capi::cli

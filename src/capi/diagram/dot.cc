@@ -1,6 +1,9 @@
 #include "capi/diagram/dot.h"
 
+#include <algorithm>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace capi::diagram {
 
@@ -70,40 +73,95 @@ void AppendNode(const script::Node& node, std::string* dot) {
           "\", label=\"" + label + "}\", tooltip=" + Quoted(node.description) + "];\n";
 }
 
-void AppendFiles(const script::Node& node, std::string* dot) {
+/// Lines of a label, left-aligned; lines that are switched off are left out.
+class Label {
+ public:
+  explicit Label(const DotLabels& labels) : labels_(labels) {}
+  void AddIndex(const std::string& line) {
+    if (labels_.indexes) Add(line);
+  }
+  void AddFields(std::vector<std::string> names) {
+    if (!labels_.fields) return;
+    std::sort(names.begin(), names.end());
+    for (const std::string& name : names) Add(name);
+  }
+  /// With a comma before it; "" if there are no lines.
+  std::string Attribute() const { return text_.empty() ? "" : ", label=\"" + text_ + "\""; }
+
+ private:
+  void Add(const std::string& line) {
+    const std::string quoted = Quoted(line);
+    text_ += quoted.substr(1, quoted.size() - 2) + "\\l";
+  }
+
+  const DotLabels labels_;
+  std::string text_;
+};
+
+/// The first files of a list, one on a line.
+std::string FilesText(const std::vector<std::string>& urls) {
+  constexpr size_t kMostFiles = 5;
+  const size_t shown = urls.size() <= kMostFiles ? urls.size() : kMostFiles - 1;
+  std::string text;
+  for (size_t i = 0; i < shown; ++i) {
+    const std::string quoted = Quoted(urls[i]);
+    text += (i > 0 ? "\\n" : "") + quoted.substr(1, quoted.size() - 2);
+  }
+  if (shown < urls.size()) {
+    text += "\\nand " + std::to_string(urls.size() - shown) + " more";
+  }
+  return "\"" + text + "\"";
+}
+
+void AppendFiles(const script::Node& node, const DotLabels& labels, std::string* dot) {
   if (node.file_reader) {
     const std::string id = Quoted("source of " + node.name);
-    *dot += "  " + id + " [shape=folder, fontsize=20, label=" + Quoted(node.file_reader->urls[0]) +
+    *dot += "  " + id + " [shape=folder, fontsize=20, label=" + FilesText(node.file_reader->urls) +
             ", tooltip=" + Quoted(std::to_string(node.file_reader->urls.size()) + " files") +
             "];\n";
-    *dot += "  " + id + " -> " + NodeId(node.name) + " [style=dotted];\n";
+    Label label(labels);
+    std::vector<std::string> names;
+    for (const script::FileReaderColumn& column : node.file_reader->columns) {
+      names.push_back(column.field.name);
+    }
+    label.AddFields(std::move(names));
+    *dot += "  " + id + " -> " + NodeId(node.name) + " [style=dotted, fontsize=18" +
+            label.Attribute() + "];\n";
   }
   if (node.file_writer) {
     const std::string id = Quoted("target of " + node.name);
     *dot += "  " + id +
             " [shape=note, fontsize=20, label=" + Quoted(node.file_writer->url_template) + "];\n";
-    *dot += "  " + NodeId(node.name) + " -> " + id + " [style=dotted];\n";
+    Label label(labels);
+    label.AddFields(node.table_reader->used_fields);
+    *dot += "  " + NodeId(node.name) + " -> " + id + " [style=dotted, fontsize=18" +
+            label.Attribute() + "];\n";
   }
 }
 
-void AppendEdges(const script::Node& node, std::string* dot) {
+void AppendEdges(const script::Node& node, const DotLabels& labels, std::string* dot) {
   if (node.table_reader) {
     const int64_t batches = node.table_reader->num_batches;
     const std::string note =
         batches > 1 ? "(" + std::to_string(batches) + " batches)" : "(no parallelism)";
+    Label label(labels);
+    label.AddIndex(node.table_reader->table + " " + note);
+    label.AddFields(node.table_reader->used_fields);
     *dot += "  " + NodeId(node.table_reader->creator) + " -> " + NodeId(node.name) +
-            " [fontsize=18, label=" + Quoted(node.table_reader->table + " " + note) + "];\n";
+            " [fontsize=18" + label.Attribute() + "];\n";
   }
   if (node.lookup) {
+    Label label(labels);
+    label.AddIndex(node.lookup->index_name + " (lookup)");
+    label.AddFields(node.lookup->used_fields);
     *dot += "  " + NodeId(node.lookup->creator) + " -> " + NodeId(node.name) +
-            " [style=dashed, fontsize=18, label=" + Quoted(node.lookup->index_name + " (lookup)") +
-            "];\n";
+            " [style=dashed, fontsize=18" + label.Attribute() + "];\n";
   }
 }
 
 }  // namespace
 
-std::string RenderDot(const script::Script& script) {
+std::string RenderDot(const script::Script& script, const DotLabels& labels) {
   std::string dot =
       "digraph script {\n  rankdir=\"TD\";\n  graph [fontname=\"Helvetica\", splines=true, "
       "pad=0.5, "
@@ -114,8 +172,8 @@ std::string RenderDot(const script::Script& script) {
     AppendNode(*node, &dot);
   }
   for (const script::Node* node : nodes) {
-    AppendFiles(*node, &dot);
-    AppendEdges(*node, &dot);
+    AppendFiles(*node, labels, &dot);
+    AppendEdges(*node, labels, &dot);
   }
   return dot + "}\n";
 }

@@ -8,7 +8,13 @@
 
 namespace capi::diagram {
 
+/// What the labels of arrows tell.
+struct DotLabels {
+  bool indexes = true;  ///< tables with their batches, and indexes
+  bool fields = false;  ///< the fields that are read or written
+};
+
 /// Nodes in topological order; files are nodes too; labels are escaped. Accepted by `dot -Tsvg`.
-std::string RenderDot(const script::Script& script);
+std::string RenderDot(const script::Script& script, const DotLabels& labels = {});
 
 }  // namespace capi::diagram

@@ -56,12 +56,16 @@ class EngineImpl final : public Engine {
   int64_t memory_limit() const override { return options_.memory_limit; }
 
  private:
-  /// The newest run if it may be resumed, else a new one. Fills in run_id, resumed; *script gets
+  /// The run to resume, else a new one. Fills in run_id, resumed; *script gets
   /// the input files of the run.
-  Result<state::RunRecord> FindOrCreateRun(workflow::RunPlan plan, bool new_run,
+  Result<state::RunRecord> FindOrCreateRun(workflow::RunPlan plan, const RunOptions& options,
                                            state::StateStore* state,
                                            std::shared_ptr<const script::Script>* script,
                                            RunSummary* summary);
+  /// nullopt: a new run is to be made.
+  static Result<std::optional<state::RunRecord>> FindRunToResume(const workflow::RunPlan& plan,
+                                                                 const RunOptions& options,
+                                                                 state::StateStore* state);
   Status Execute(Keyspace* keyspace, std::shared_ptr<const script::Script> script,
                  const state::RunRecord& run, const RunOptions& options, RunSummary* summary,
                  const std::function<void(const RunSummary&)>& on_start);
@@ -94,7 +98,7 @@ Result<RunSummary> EngineImpl::RunScript(const RunOptions& options,
   workflow::RunRequest request;
   request.start_nodes = options.start_nodes;
   request.until_node = options.until_node;
-  request.description = "started by capi run";
+  request.description = options.description;
   CAPI_ASSIGN_OR_RETURN(workflow::RunPlan plan, workflow::PlanRun(*loaded.script, request));
 
   KeyspaceOptions keyspace_options;
@@ -105,9 +109,9 @@ Result<RunSummary> EngineImpl::RunScript(const RunOptions& options,
   keyspace_options.sqlite_vfs = options_.sqlite_vfs;
   CAPI_ASSIGN_OR_RETURN(const std::unique_ptr<Keyspace> keyspace,
                         Keyspace::OpenForRunning(keyspace_options));
-  CAPI_ASSIGN_OR_RETURN(const state::RunRecord run,
-                        FindOrCreateRun(std::move(plan), options.new_run, keyspace->state(),
-                                        &loaded.script, &summary));
+  CAPI_ASSIGN_OR_RETURN(
+      const state::RunRecord run,
+      FindOrCreateRun(std::move(plan), options, keyspace->state(), &loaded.script, &summary));
   CAPI_FAULT_POINT("service.after_create_run");
 
   summary.error = Execute(keyspace.get(), loaded.script, run, options, &summary, on_start);
@@ -119,25 +123,49 @@ Result<RunSummary> EngineImpl::RunScript(const RunOptions& options,
   return summary;
 }
 
-Result<state::RunRecord> EngineImpl::FindOrCreateRun(workflow::RunPlan plan, bool new_run,
+Result<std::optional<state::RunRecord>> EngineImpl::FindRunToResume(const workflow::RunPlan& plan,
+                                                                    const RunOptions& options,
+                                                                    state::StateStore* state) {
+  if (options.run_id != 0) {
+    CAPI_ASSIGN_OR_RETURN(const std::optional<state::RunRecord> run,
+                          state->FindRun(options.run_id));
+    const std::string number = std::to_string(options.run_id);
+    if (!run) return UserError("unknown_run", "no such run: " + number);
+    if (workflow::MayResume(*run, plan)) return run;
+    const bool ended = run->status != state::RunStatus::kStart;
+    return UserError("run_not_resumable",
+                     "run " + number +
+                         (ended ? " has ended, and what a run has made is never overwritten"
+                                : " was started with another script, other parameters or nodes") +
+                         "; leave the run id out to make a new run");
+  }
+  if (options.new_run) return std::nullopt;
+  CAPI_ASSIGN_OR_RETURN(const std::vector<state::RunRecord> runs, state->Runs());
+  if (runs.empty() || !workflow::MayResume(runs.back(), plan)) return std::nullopt;
+  return runs.back();
+}
+
+Result<state::RunRecord> EngineImpl::FindOrCreateRun(workflow::RunPlan plan,
+                                                     const RunOptions& options,
                                                      state::StateStore* state,
                                                      std::shared_ptr<const script::Script>* script,
                                                      RunSummary* summary) {
-  CAPI_ASSIGN_OR_RETURN(const std::vector<state::RunRecord> runs, state->Runs());
-  if (!new_run && !runs.empty() && workflow::MayResume(runs.back(), plan)) {
+  CAPI_ASSIGN_OR_RETURN(const std::optional<state::RunRecord> former,
+                        FindRunToResume(plan, options, state));
+  if (former) {
     summary->resumed = true;
-    summary->run_id = runs.back().run_id;
+    summary->run_id = former->run_id;
     CAPI_ASSIGN_OR_RETURN(const std::vector<state::NodeRecord> nodes,
                           state->Nodes(summary->run_id));
     *script = WithRecordedUrls(*script, nodes);
-    return runs.back();
+    return *former;
   }
   CAPI_RETURN_NOT_OK(ExpandPatterns(files_.get(), **script, &plan));
   *script = WithRecordedUrls(*script, plan.nodes);
   state::RunRecord run = plan.run;
   run.started_ms = options_.env->NowMillis();
   run.now_ms = run.started_ms;
-  run.comment = "capi run";
+  run.comment = options.start_comment;
   CAPI_ASSIGN_OR_RETURN(run.run_id, state->CreateRun(run, plan.nodes));
   run.status = state::RunStatus::kStart;
   summary->run_id = run.run_id;

@@ -44,6 +44,12 @@ struct RunOptions {
   std::vector<std::string> start_nodes;  ///< empty = all nodes without a table reader
   std::string until_node;                ///< "" = all affected nodes
   bool new_run = false;                  ///< do not resume an unfinished run
+  /// Resume this run and no other; 0 = as new_run says. kUser errors "unknown_run";
+  /// "run_not_resumable" if it has ended or does something else.
+  int64_t run_id = 0;
+  /// Kept in a new run's properties and in the comment of its start.
+  std::string description = "started by capi run";
+  std::string start_comment = "capi run";
 };
 
 struct FileWritten {

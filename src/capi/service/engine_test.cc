@@ -202,6 +202,38 @@ TEST_F(EngineTest, AnInterruptedRunIsResumedByTheSameCommandOnly) {
   EXPECT_EQ(Run(Options()).run_id, 7);
 }
 
+TEST_F(EngineTest, ResumesTheRunThatIsNamedAndNoOther) {
+  UseChain();
+  const auto interrupt = [&] {
+    const auto engine = NewEngine();
+    RunOptions options = Options();
+    options.new_run = true;
+    ASSERT_TRUE(
+        engine->RunScript(options, [&](const RunSummary&) { engine->Cancel("by the test"); }).ok());
+  };
+  interrupt();
+  interrupt();
+  RunOptions named = Options();
+  named.run_id = 1;
+  const RunSummary resumed = Run(named);
+  EXPECT_TRUE(resumed.resumed);
+  EXPECT_EQ(resumed.run_id, 1);
+  EXPECT_TRUE(resumed.AllSucceeded());
+
+  const auto refused = [&](const RunOptions& options) {
+    const Status status = NewEngine()->RunScript(options, nullptr).status();
+    return InfoOf(status).error_class + ": " + status.message();
+  };
+  EXPECT_NE(refused(named).find("run_not_resumable: run 1 has ended"), std::string::npos);
+  named.run_id = 3;
+  EXPECT_EQ(refused(named), "unknown_run: no such run: 3");
+  named.run_id = 2;
+  named.until_node = "copy";
+  EXPECT_NE(refused(named).find("run_not_resumable: run 2 was started with another script"),
+            std::string::npos);
+  EXPECT_EQ(RunsOf(Location())->size(), 2u);
+}
+
 TEST_F(EngineTest, WrongScriptsAndStartNodesCreateNothing) {
   directory_.Write("chain.json", "{\"nodes\": {");
   RunSummary summary = Run(Options());

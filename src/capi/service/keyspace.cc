@@ -63,6 +63,24 @@ Status CheckKeyspaceName(const std::string& name) {
   return Status::OK();
 }
 
+bool UsesCluster(const config::Config& config) { return !config.cassandra.hosts.empty(); }
+
+Result<KeyspaceOptions> KeyspaceOptionsOf(const config::Config& config, const std::string& name) {
+  if (UsesCluster(config)) {
+    return EnvironmentError(
+        "a cluster is configured (cassandra.hosts), which this version cannot use; without it the "
+        "embedded engine is used");
+  }
+  KeyspaceOptions options;
+  options.env = Env::Default();
+  options.name = name;
+  options.data_directory = config.data_dir;
+  if (options.data_directory.empty()) {
+    CAPI_ASSIGN_OR_RETURN(options.data_directory, DefaultDataDirectory());
+  }
+  return options;
+}
+
 Result<std::unique_ptr<Keyspace>> Keyspace::OpenForRunning(const KeyspaceOptions& options) {
   CAPI_RETURN_NOT_OK(CheckKeyspaceName(options.name));
   Env* env = options.env;

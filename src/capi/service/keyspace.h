@@ -7,6 +7,7 @@
 
 #include "capi/base/env.h"
 #include "capi/base/status.h"
+#include "capi/config/config.h"
 #include "capi/files/files.h"
 #include "capi/queue/queue.h"
 #include "capi/state/state_store.h"
@@ -26,6 +27,9 @@ std::string DefaultKeyspace(const std::string& script_url);
 /// "bad_keyspace_name".
 Status CheckKeyspaceName(const std::string& name);
 
+/// A cluster is configured: cassandra.hosts.
+bool UsesCluster(const config::Config& config);
+
 struct KeyspaceOptions {
   Env* env = nullptr;
   files::Files* files = nullptr;  ///< needed for running
@@ -33,6 +37,10 @@ struct KeyspaceOptions {
   std::string name;
   std::string sqlite_vfs;  ///< tests
 };
+
+/// The keyspace where the settings say. kEnvironment if they name a cluster, which this version
+/// cannot use: silently working elsewhere would be worse. kUser "no_data_directory".
+Result<KeyspaceOptions> KeyspaceOptionsOf(const config::Config& config, const std::string& name);
 
 /// An open keyspace. Thread-safe.
 class Keyspace {

@@ -138,8 +138,8 @@ class StateStore {
   virtual Status EndAttempts(const std::vector<AttemptEnd>& ends, const Derive& derive) = 0;
 
   virtual Result<std::vector<BatchRecord>> Batches(const NodeId& node) = 0;  ///< by batch index
-  /// Those with index in [begin, end), by batch index: cheap for those who follow the progress of
-  /// others.
+  /// Records of batches [begin, end), by batch index: a cheap look for those who follow what other
+  /// processes do.
   virtual Result<std::vector<BatchRecord>> BatchesIn(const NodeId& node, int64_t begin,
                                                      int64_t end) = 0;
   virtual Result<std::vector<FormerAttempt>> FormerAttempts(const NodeId& node) = 0;

@@ -59,6 +59,43 @@ void NodeState::OnEnd(const state::AttemptEnd& end, const node::RowCounts& batch
   }
 }
 
+void NodeState::Absorb(const std::vector<state::BatchRecord>& batches) {
+  for (const state::BatchRecord& batch : batches) {
+    const int64_t index = batch.id.batch_index;
+    if (!state::IsEnd(batch.status)) continue;
+    const bool known = index == state::kFinishBatch ? finish_.has_value()
+                                                    : batch_ended_[static_cast<size_t>(index)];
+    if (known) continue;
+    state::AttemptEnd end;
+    end.id = batch.id;
+    end.attempt = batch.attempt;
+    end.owner = batch.owner;
+    end.status = batch.status;
+    end.manifest = batch.manifest;
+    end.counts = batch.counts;
+    end.error = batch.error;
+    OnEnd(end, CountsFromJson(batch.counts));
+  }
+}
+
+void NodeState::Absorb(const state::NodeRecord& stored) {
+  if (ended()) return;
+  // Of a ready node workers read the pins, and they are final.
+  if (stored.pins.set && !ready) record.pins = stored.pins;
+  if (!state::IsEnd(stored.status)) {
+    if (record.status == NodeStatus::kNone) record.status = stored.status;
+    return;
+  }
+  record.status = stored.status;
+  record.manifest = stored.manifest;
+  record.counts = stored.counts;
+  record.error = stored.error;
+  record.started_ms = stored.started_ms;
+  record.ended_ms = stored.ended_ms;
+  counts = CountsFromJson(stored.counts);
+  if (stored.status == NodeStatus::kSuccess) num_committed_ = record.batches_total;
+}
+
 state::NodeChange NodeState::EndWith(NodeStatus status, state::ErrorRecord error) {
   record.status = status;
   record.error = std::move(error);
@@ -81,7 +118,8 @@ std::optional<state::NodeChange> NodeState::DeriveEnd() {
     return EndWith(NodeStatus::kFail, first_error_);
   }
   if (finish_) return EndWith(finish_->status, finish_->error);
-  if (num_committed_ == record.batches_total && !node->writes_table() && unpublished_files == 0) {
+  if (num_committed_ == record.batches_total && !node->writes_table() && unpublished_files == 0 &&
+      others_published) {
     return EndWith(NodeStatus::kSuccess, {});
   }
   return std::nullopt;

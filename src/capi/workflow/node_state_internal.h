@@ -30,6 +30,11 @@ class NodeState {
   /// Notes a batch (or the finish task) whose end was committed.
   void OnEnd(const state::AttemptEnd& end, const node::RowCounts& batch_counts);
   void OnFilesPublished(int64_t num_files) { unpublished_files -= num_files; }
+  /// Takes over ends of batches that other processes committed; known ones are skipped.
+  void Absorb(const std::vector<state::BatchRecord>& batches);
+  /// Takes over what the state says about the node, if it is further than what is known here.
+  void Absorb(const state::NodeRecord& stored);
+  bool AllCommitted() const { return num_committed_ == record.batches_total; }
 
   /// The end that follows from what is known, if any; the record takes it over.
   std::optional<state::NodeChange> DeriveEnd();
@@ -55,6 +60,8 @@ class NodeState {
   bool ready = false;  ///< pinned and queued
   bool finish_queued = false;
   int64_t unpublished_files = 0;
+  /// False: files that other processes committed may wait for publication.
+  bool others_published = true;
   std::map<int64_t, int> tries;  ///< failed tries of batches that are repeated
   node::RowCounts counts;
   exec::Progress progress;

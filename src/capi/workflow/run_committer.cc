@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "capi/base/fault_point.h"
@@ -203,7 +204,8 @@ Status RunExecutorImpl::CommitGroup(std::vector<FinishedAttempt> finished) {
       for (size_t i = 0; i < won.size(); ++i) {
         if (won[i]) group.ends[i].node->OnEnd(group.ends[i].end, group.ends[i].counts);
       }
-      return DeriveEnds(&lock);
+      // Of a shared run others may know more: see Follow.
+      return environment_.shared() ? state::Changes() : DeriveEnds(&lock);
     }));
     CAPI_FAULT_POINT("workflow.after_commit");
   }
@@ -213,6 +215,7 @@ Status RunExecutorImpl::CommitGroup(std::vector<FinishedAttempt> finished) {
     CAPI_RETURN_NOT_OK(environment_.queue->Enqueue(message, delay_ms));
   }
   CAPI_RETURN_NOT_OK(PublishFiles(group, committed));
+  if (environment_.shared()) CAPI_RETURN_NOT_OK(Follow(Scope::kNodesNotInHand));
   return AfterEnds();
 }
 
@@ -244,7 +247,7 @@ Status RunExecutorImpl::PublishFiles(const Group& group, const std::vector<bool>
   {
     Lock lock(mutex_);
     for (const auto& [node, num_files] : per_node) node->OnFilesPublished(num_files);
-    changes = DeriveEnds(&lock);
+    if (!environment_.shared()) changes = DeriveEnds(&lock);
   }
   return environment_.state->MarkPublished(published, changes);
 }
@@ -259,12 +262,14 @@ state::Changes RunExecutorImpl::DeriveEnds(Lock*) {
     evaluate_ = true;
   }
   if (!run_ended_ && !stop_requested_ && AllEnded()) {
-    std::string comment;
+    // The node status map of spec/storage.md 2, in script order.
+    nlohmann::ordered_json statuses = nlohmann::ordered_json::object();
     for (const std::unique_ptr<NodeState>& node : nodes_) {
-      if (!comment.empty()) comment += ", ";
-      comment += node->record.name + " " + std::string(NodeStatusName(node->record.status));
+      statuses[node->record.name] = std::string(NodeStatusName(node->record.status));
     }
-    changes.completed_runs.push_back({run_.run_id, comment});
+    changes.completed_runs.push_back(
+        {run_.run_id,
+         statuses.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace)});
   }
   return changes;
 }
@@ -327,8 +332,13 @@ Result<bool> RunExecutorImpl::NoticeStop() {
 
 Status RunExecutorImpl::Poll() {
   CAPI_ASSIGN_OR_RETURN(const bool stopped, NoticeStop());
+  if (stopped) return StopNodes();
+  if (environment_.shared()) {
+    CAPI_RETURN_NOT_OK(Follow(Scope::kAllNodes));
+    CAPI_RETURN_NOT_OK(ClaimWithoutMessages());
+  }
   // Other runs may have changed.
-  return stopped ? StopNodes() : EvaluateWaiting();
+  return EvaluateWaiting();
 }
 
 Status RunExecutorImpl::StopNodes() {

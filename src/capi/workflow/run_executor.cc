@@ -48,6 +48,10 @@ Status RunExecutorImpl::Load() {
       CAPI_ASSIGN_OR_RETURN(const std::vector<state::BatchRecord> batches,
                             environment_.state->Batches(state->record.id));
       state->Load(batches);
+      if (environment_.shared()) {
+        state->others_published = false;
+        CAPI_RETURN_NOT_OK(ReleaseLeftovers(batches));
+      }
     } else {
       state->Load({});
     }
@@ -100,7 +104,8 @@ Status RunExecutorImpl::Run() {
     // A cancellation that came too late has stopped nothing.
     if (run_ended_ && KindOf(fatal) == ErrorKind::kCancelled) fatal = Status::OK();
   }
-  const Status released = ReleaseAll(unused);
+  Status released = ReleaseAll(unused);
+  if (released.ok() && environment_.shared() && !fatal.ok()) released = OfferAgain(unused);
   CAPI_RETURN_NOT_OK(environment_.queue->Purge());
   CAPI_RETURN_NOT_OK(fatal);
   return released;
@@ -108,6 +113,36 @@ Status RunExecutorImpl::Run() {
 
 void RunExecutorImpl::Cancel(const Status& reason) {
   Fail(KindOf(reason) == ErrorKind::kCancelled ? reason : CancelledError(reason.message()));
+}
+
+void RunExecutorImpl::Drain(const Status& reason) {
+  Lock lock(mutex_);
+  if (drain_.ok()) {
+    drain_ = KindOf(reason) == ErrorKind::kCancelled ? reason : CancelledError(reason.message());
+  }
+  dispatcher_wakeup_.notify_all();
+}
+
+void RunExecutorImpl::Wake() {
+  Lock lock(mutex_);
+  queue_may_have_work_ = true;
+  dispatcher_wakeup_.notify_all();
+}
+
+int64_t RunExecutorImpl::BatchesInHand() const {
+  Lock lock(mutex_);
+  return static_cast<int64_t>(claimed_.size() + in_flight_.size());
+}
+
+size_t RunExecutorImpl::ClaimedLowWater() const {
+  // What one process has in hand the others cannot begin.
+  return environment_.shared() ? static_cast<size_t>(environment_.pool->num_threads())
+                               : kClaimedLowWater;
+}
+
+bool RunExecutorImpl::MayClaim() const {
+  return queue_may_have_work_ && !stop_requested_ && drain_.ok() &&
+         claimed_.size() < ClaimedLowWater();
 }
 
 void RunExecutorImpl::Fail(const Status& status) {
@@ -140,15 +175,16 @@ Status RunExecutorImpl::Dispatch() {
     {
       Lock lock(mutex_);
       SubmitWhileFree(&lock);
-      const auto wants_claims = [this] {
-        return queue_may_have_work_ && !stop_requested_ && claimed_.size() < kClaimedLowWater;
+      const auto drained = [this] {
+        return !drain_.ok() && in_flight_.empty() && finished_.empty() && !committing_;
       };
-      if (!wants_claims()) {
-        dispatcher_wakeup_.wait_for(lock, poll,
-                                    [&] { return run_ended_ || !fatal_.ok() || wants_claims(); });
+      if (!MayClaim()) {
+        dispatcher_wakeup_.wait_for(
+            lock, poll, [&] { return run_ended_ || !fatal_.ok() || MayClaim() || drained(); });
       }
       if (run_ended_ || !fatal_.ok()) return Status::OK();
-      if (!wants_claims()) {
+      if (drained()) return drain_;
+      if (!MayClaim()) {
         // Delayed repetitions become deliverable without anybody telling.
         queue_may_have_work_ = true;
         continue;
@@ -160,7 +196,8 @@ Status RunExecutorImpl::Dispatch() {
     if (taken) continue;
     const bool idle = claimed_.empty() && in_flight_.empty() && finished_.empty() && !committing_ &&
                       !evaluate_ && !run_ended_ && !queue_may_have_work_;
-    if (!idle) continue;
+    // Of a shared run others may hold batches, and messages come from outside.
+    if (!idle || environment_.shared()) continue;
     CAPI_ASSIGN_OR_RETURN(const std::optional<int64_t> delay, environment_.queue->NextDelay());
     if (delay) {
       dispatcher_wakeup_.wait_for(lock, std::chrono::milliseconds(*delay),
@@ -177,14 +214,22 @@ Status RunExecutorImpl::Dispatch() {
 }
 
 Result<bool> RunExecutorImpl::ClaimMore() {
+  int64_t wanted = kClaimBatches;
   {
     Lock lock(mutex_);
     queue_may_have_work_ = false;
+    if (environment_.shared()) wanted = static_cast<int64_t>(ClaimedLowWater() - claimed_.size());
   }
-  CAPI_ASSIGN_OR_RETURN(std::optional<queue::Message> message,
-                        environment_.queue->Take(kClaimBatches));
+  CAPI_ASSIGN_OR_RETURN(std::optional<queue::Message> message, environment_.queue->Take(wanted));
   if (!message) return false;
   NodeState* node = nodes_[static_cast<size_t>(message->node_index)].get();
+  CAPI_ASSIGN_OR_RETURN(const bool pinned, IsPinned(node));
+  if (!pinned) {
+    // A message of another process that is ahead of what the state shows here: it is not needed.
+    Lock lock(mutex_);
+    queue_may_have_work_ = true;
+    return true;
+  }
   // A claim of a batch that is not begun would count as interrupted after a crash: such a batch is
   // claimed when a worker is free for it.
   if (node->record.rerun_fails && !HasFreeWorker()) {
@@ -231,7 +276,8 @@ bool RunExecutorImpl::HasFreeWorker() {
 
 void RunExecutorImpl::SubmitWhileFree(Lock*) {
   const auto limit = static_cast<size_t>(environment_.pool->num_threads());
-  while (!claimed_.empty() && in_flight_.size() < limit && fatal_.ok() && !stop_requested_) {
+  while (!claimed_.empty() && in_flight_.size() < limit && fatal_.ok() && !stop_requested_ &&
+         drain_.ok()) {
     const ClaimedBatch batch = claimed_.front();
     claimed_.pop_front();
     const exec::CancelToken cancel;
@@ -264,7 +310,7 @@ void RunExecutorImpl::Execute(const ClaimedBatch& batch, const exec::CancelToken
   in_flight_.erase(std::pair(batch.node, batch.claim.batch_index));
   SubmitWhileFree(&lock);
   committer_wakeup_.notify_one();
-  if (claimed_.size() < kClaimedLowWater) dispatcher_wakeup_.notify_one();
+  if (claimed_.size() < ClaimedLowWater()) dispatcher_wakeup_.notify_one();
 }
 
 Status RunExecutorImpl::ExecuteBatch(const ClaimedBatch& batch, const exec::CancelToken& cancel,

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "capi/base/env.h"
 #include "capi/base/status.h"
@@ -49,6 +50,14 @@ struct ExecutorEnvironment {
   int64_t retry_delay_ms = 200;
   /// How often a stop request and other runs are looked at.
   int64_t poll_ms = 500;
+  /// Set: the run is shared with other processes, which execute batches of it at the same time. The
+  /// function offers batches of nodes that became ready to all of them (this one included); `queue`
+  /// holds what was handed to this process. Called by one thread at a time.
+  std::function<Status(const std::vector<queue::Message>&)> offer;
+  /// Shared runs: a process that had nothing to do for this long takes unclaimed batches of ready
+  /// nodes without a message, because messages may get lost.
+  int64_t idle_claim_ms = 2000;
+  bool shared() const { return offer != nullptr; }
 };
 
 /// Thread-safe.
@@ -67,6 +76,13 @@ class RunExecutor {
   virtual Status Run() = 0;
   /// Ends Run soon; batches under way are given back.
   virtual void Cancel(const Status& reason) = 0;
+  /// Begins nothing new and gives back what has not begun; when the batches under way are
+  /// committed, Run ends with kCancelled.
+  virtual void Drain(const Status& reason) = 0;
+  /// Something was put into the queue from outside.
+  virtual void Wake() = 0;
+  /// Batches that are claimed and have no end yet.
+  virtual int64_t BatchesInHand() const = 0;
   virtual RunSnapshot Snapshot() const = 0;
 };
 

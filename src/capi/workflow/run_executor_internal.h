@@ -1,9 +1,13 @@
 #pragma once
 
 // The executor's parts:
-//   run_executor.cc    the dispatcher (the thread in Run): claims batches and keeps the pool busy;
-//   the worker side run_committer.cc   the committer thread: group commit of ended attempts,
-//   publishing, ends of nodes and the run run_readiness.cc   which nodes may start, and pinning
+// * run_executor.cc: the dispatcher (the thread in Run), which claims batches and keeps the pool
+//   busy, and the worker side.
+// * run_committer.cc: the committer thread; group commit of ended attempts, publishing, ends of
+// nodes
+//   and the run.
+// * run_readiness.cc: which nodes may start, and pinning.
+// * run_follower.cc: of shared runs, what other processes did, and work that nobody holds.
 // A worker never waits for a sync: it hands its result to the committer and takes the next batch.
 
 #include <condition_variable>
@@ -46,6 +50,9 @@ class RunExecutorImpl final : public RunExecutor {
   Status Load();
   Status Run() override;
   void Cancel(const Status& reason) override;
+  void Drain(const Status& reason) override;
+  void Wake() override;
+  int64_t BatchesInHand() const override;
   RunSnapshot Snapshot() const override;
 
  private:
@@ -56,6 +63,8 @@ class RunExecutorImpl final : public RunExecutor {
   /// Claims more batches while fewer than wanted are in hand. True if something was taken from the
   /// queue.
   Result<bool> ClaimMore();
+  size_t ClaimedLowWater() const;
+  bool MayClaim() const;
   bool HasFreeWorker();
   /// Puts claimed batches on the pool while threads are free.
   void SubmitWhileFree(Lock* lock);
@@ -94,7 +103,25 @@ class RunExecutorImpl final : public RunExecutor {
   struct Verdict;
   Result<Verdict> Judge(const NodeState& node);
   Status Enqueue(NodeState* node);
+  /// Open batches of these nodes, for all processes.
+  Status Offer(const std::vector<NodeState*>& nodes);
   Result<state::Pins> PinInputs(const NodeState& node, int64_t reader_run, int64_t lookup_run);
+
+  // run_follower.cc
+  /// Takes over pins and ends of nodes from the state.
+  Status RefreshNodes();
+  /// Whether the node may be executed; looks into the state if this process does not know yet.
+  Result<bool> IsPinned(NodeState* node);
+  enum class Scope : uint8_t { kAllNodes, kNodesNotInHand };
+  /// Takes over ends of batches that others committed, and derives what follows.
+  Status Follow(Scope scope);
+  Status FollowNode(NodeState* node);
+  /// Puts unclaimed batches into the queue after an idle time.
+  Status ClaimWithoutMessages();
+  bool HoldsBatchesOf(const NodeState* node) const;
+  /// Gives back claims of a former executor of this process.
+  Status ReleaseLeftovers(const std::vector<state::BatchRecord>& batches);
+  Status OfferAgain(const std::vector<ClaimedBatch>& batches);
 
   bool AllEnded() const;
 
@@ -115,6 +142,8 @@ class RunExecutorImpl final : public RunExecutor {
   bool evaluate_ = false;        ///< a node ended: waiting nodes must be looked at
   bool stop_requested_ = false;  ///< runs.status is stop
   bool run_ended_ = false;
+  Status drain_;                  ///< not OK: nothing new begins
+  int64_t idle_since_nanos_ = 0;  ///< shared runs, the committer's: 0 = busy
   bool shutdown_ = false;
   Status fatal_;             ///< why the run cannot go on now
   std::string waiting_for_;  ///< set when all that is left waits for other runs

@@ -28,12 +28,20 @@ std::string HashOf(const std::vector<std::string>& parts) {
   return digits.data();
 }
 
-Status UnknownNode(const script::Script& script, const std::string& name) {
+/// Begins like the original's text, because people look for it.
+Status UnknownNodes(const script::Script& script, const std::vector<std::string>& unknown) {
   std::vector<std::string> names;
   for (const auto& node : script.nodes) names.push_back(node->name);
-  const std::string near = NearestName(name, names);
-  return UserError("unknown_node", "no such node in the script: " + name +
-                                       (near.empty() ? "" : " (did you mean " + near + "?)"));
+  std::string list;
+  std::string hints;
+  for (const std::string& name : unknown) {
+    list += (list.empty() ? "" : ",") + name;
+    const std::string near = NearestName(name, names);
+    if (!near.empty()) hints += (hints.empty() ? "" : ", ") + near;
+  }
+  return UserError("unknown_node", "node(s) " + list + " missing from " + script.url +
+                                       ", check node name spelling" +
+                                       (hints.empty() ? "" : " (did you mean " + hints + "?)"));
 }
 
 /// `node` and everything it needs, directly or not.
@@ -50,13 +58,17 @@ void AddAncestors(const script::Script& script, const script::Node& node,
 Result<RunPlan> PlanRun(const script::Script& script, const RunRequest& request) {
   RunPlan plan;
   state::RunRecord& run = plan.run;
+  std::vector<std::string> unknown;
   for (const std::string& name : request.start_nodes) {
     if (name.empty()) continue;
-    if (script.FindNode(name) == nullptr) return UnknownNode(script, name);
-    if (std::find(run.start_nodes.begin(), run.start_nodes.end(), name) == run.start_nodes.end()) {
+    if (script.FindNode(name) == nullptr) {
+      unknown.push_back(name);
+    } else if (std::find(run.start_nodes.begin(), run.start_nodes.end(), name) ==
+               run.start_nodes.end()) {
       run.start_nodes.push_back(name);
     }
   }
+  if (!unknown.empty()) return UnknownNodes(script, unknown);
   if (run.start_nodes.empty()) {
     if (!request.start_nodes.empty()) {
       return UserError("no_start_nodes", "the list of start nodes names no node");
@@ -73,7 +85,7 @@ Result<RunPlan> PlanRun(const script::Script& script, const RunRequest& request)
 
   if (!request.until_node.empty()) {
     const script::Node* until = script.FindNode(request.until_node);
-    if (until == nullptr) return UnknownNode(script, request.until_node);
+    if (until == nullptr) return UnknownNodes(script, {request.until_node});
     if (std::find(affected.begin(), affected.end(), until->name) == affected.end()) {
       return UserError("until_not_affected",
                        "the run would not reach the node to run until: " + until->name);

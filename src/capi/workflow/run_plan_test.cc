@@ -60,6 +60,8 @@ TEST_F(RunPlanTest, WrongNames) {
   EXPECT_EQ(ErrorClass(From({"reviev"})), "unknown_node");
   EXPECT_NE(PlanRun(*script_, From({"reviev"})).status().message().find("did you mean review"),
             std::string::npos);
+  const std::string all = PlanRun(*script_, From({"reviev", "a", "zzzzzz"})).status().message();
+  EXPECT_TRUE(all.starts_with("node(s) reviev,zzzzzz missing from ")) << all;
   EXPECT_EQ(ErrorClass(From({}, "outt")), "unknown_node");
   EXPECT_EQ(ErrorClass(From({"b"}, "c")), "until_not_affected");
   EXPECT_EQ(ErrorClass(From({"", ""})), "no_start_nodes");

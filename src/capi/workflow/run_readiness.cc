@@ -22,6 +22,9 @@ struct RunExecutorImpl::Verdict {
 
 namespace {
 
+constexpr int64_t kMessagesPerNode = 256;
+constexpr int64_t kMessageBatches = 64;
+
 std::string Reason(const std::string& dependency, const DependencyDecision& decision,
                    const std::vector<DependencyRecord>& records) {
   std::string status = "unknown";
@@ -110,19 +113,42 @@ Status RunExecutorImpl::Enqueue(NodeState* node) {
   return Status::OK();
 }
 
+Status RunExecutorImpl::Offer(const std::vector<NodeState*>& nodes) {
+  std::vector<queue::Message> messages;
+  {
+    Lock lock(mutex_);
+    for (const NodeState* node : nodes) {
+      // Few messages even for many batches, but enough of them for many processes.
+      const int64_t step =
+          std::clamp<int64_t>(node->record.batches_total / kMessagesPerNode, 1, kMessageBatches);
+      for (const auto& [begin, end] : node->OpenRanges()) {
+        for (int64_t batch = begin; batch < end; batch += step) {
+          messages.push_back({run_.run_id, node->record.id.node_index, node->record.depth, batch,
+                              std::min(batch + step, end)});
+        }
+      }
+    }
+  }
+  return messages.empty() ? Status::OK() : environment_.offer(messages);
+}
+
 Status RunExecutorImpl::EvaluateWaiting() {
   // Ends that were decided before (an earlier process, a failed dependency) come first: others
   // depend on them.
   bool changed = true;
   while (changed) {
     changed = false;
+    if (environment_.shared()) CAPI_RETURN_NOT_OK(RefreshNodes());
     state::Changes changes;
     std::vector<NodeState*> waiting;
+    std::vector<state::Pins> known_pins;  // of `waiting`
     {
       Lock lock(mutex_);
       changes = DeriveEnds(&lock);
       for (const std::unique_ptr<NodeState>& node : nodes_) {
-        if (!node->ready && !node->ended()) waiting.push_back(node.get());
+        if (node->ready || node->ended()) continue;
+        waiting.push_back(node.get());
+        known_pins.push_back(node->record.pins);
       }
     }
     changed = !changes.nodes.empty();
@@ -130,8 +156,8 @@ Status RunExecutorImpl::EvaluateWaiting() {
 
     std::vector<Result<Verdict>> verdicts;
     bool all_go = true;
-    for (NodeState* node : waiting) {
-      verdicts.push_back(node->record.pins.set ? Verdict() : Judge(*node));
+    for (size_t i = 0; i < waiting.size(); ++i) {
+      verdicts.push_back(known_pins[i].set ? Verdict() : Judge(*waiting[i]));
       const Result<Verdict>& verdict = verdicts.back();
       if (!verdict.ok() && KindOf(verdict.status()) != ErrorKind::kUser) return verdict.status();
       all_go = all_go && verdict.ok() && verdict->command == RuleCommand::kGo;
@@ -144,11 +170,12 @@ Status RunExecutorImpl::EvaluateWaiting() {
 
     std::string waiting_for;
     std::vector<NodeState*> ready;
+    std::vector<NodeState*> pinned;  // by this process, now
     changes = {};
     for (size_t i = 0; i < waiting.size(); ++i) {
       NodeState* node = waiting[i];
-      Result<state::Pins> pins = node->record.pins;
-      if (!node->record.pins.set) {
+      Result<state::Pins> pins = known_pins[i];
+      if (!known_pins[i].set) {
         const Result<Verdict>& verdict = verdicts[i];
         if (verdict.ok() && verdict->command == RuleCommand::kWait) {
           // The first one in script order: those behind it only wait for it.
@@ -166,12 +193,16 @@ Status RunExecutorImpl::EvaluateWaiting() {
           if (!pins.ok() && KindOf(pins.status()) == ErrorKind::kEnvironment) return pins.status();
         }
         Lock lock(mutex_);
+        // Of a shared run the dispatcher may have learned meanwhile that somebody else was faster.
+        if (node->ready || node->ended()) continue;
         if (pins.ok()) {
-          node->record.pins = *pins;
+          // Of a shared run those count that the state has in the end.
+          if (!environment_.shared()) node->record.pins = *pins;
           state::NodeChange change;
           change.id = node->record.id;
           change.pins = *pins;
           changes.nodes.push_back(std::move(change));
+          pinned.push_back(node);
         } else {
           changes.nodes.push_back(node->EndWith(NodeStatus::kFail, ToErrorRecord(pins.status())));
           changed = true;
@@ -181,7 +212,16 @@ Status RunExecutorImpl::EvaluateWaiting() {
     }
     CAPI_RETURN_NOT_OK(environment_.state->Apply(changes));
     CAPI_FAULT_POINT("workflow.after_pin");
-    for (NodeState* node : ready) CAPI_RETURN_NOT_OK(Enqueue(node));
+    if (environment_.shared()) {
+      if (!pinned.empty()) CAPI_RETURN_NOT_OK(RefreshNodes());
+      {
+        Lock lock(mutex_);
+        for (NodeState* node : ready) node->ready = node->record.pins.set;
+      }
+      CAPI_RETURN_NOT_OK(Offer(pinned));
+    } else {
+      for (NodeState* node : ready) CAPI_RETURN_NOT_OK(Enqueue(node));
+    }
     {
       Lock lock(mutex_);
       waiting_for_ = waiting_for;

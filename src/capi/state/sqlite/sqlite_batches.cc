@@ -195,8 +195,8 @@ Result<std::vector<BatchRecord>> SqliteStore::BatchesIn(const NodeId& node, int6
   CAPI_ASSIGN_OR_RETURN(
       Query query,
       reader_.connection->Select("SELECT " CAPI_BATCH_COLUMNS
-                                 " FROM batches b WHERE b.run_id = ?1 AND b.node_index = ?2 "
-                                 "AND b.batch_index >= ?3 AND b.batch_index < ?4 "
+                                 " FROM batches b WHERE b.run_id = ?1 AND b.node_index = ?2 AND "
+                                 "b.batch_index >= ?3 AND b.batch_index < ?4 "
                                  "ORDER BY b.batch_index",
                                  node.run_id, node.node_index, begin, end));
   std::vector<BatchRecord> batches;

@@ -1,0 +1,160 @@
+#include "capi/cli/run_execution.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <memory>
+#include <thread>
+#include <utility>
+
+#include "capi/cli/arguments.h"
+#include "capi/cli/commands.h"
+#include "capi/cli/progress_display.h"
+#include "capi/cli/text_table.h"
+
+namespace capi::cli {
+
+namespace {
+
+/// Turns SIGINT and SIGTERM into Engine::Cancel. A second signal ends the process at once (the run
+/// stays resumable: nothing partial is visible).
+class SignalWatcher {
+ public:
+  SignalWatcher() {
+    sigemptyset(&signals_);
+    sigaddset(&signals_, SIGINT);
+    sigaddset(&signals_, SIGTERM);
+    sigaddset(&signals_, SIGUSR1);  // ends the watcher
+    pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
+  }
+  void Start(service::Engine* engine) {
+    thread_ = std::thread([this, engine] {
+      for (bool first = true;; first = false) {
+        int signal = 0;
+        if (sigwait(&signals_, &signal) != 0 || signal == SIGUSR1) return;
+        if (!first) _exit(kExitInterrupted);
+        engine->Cancel(signal == SIGINT ? "interrupted by Ctrl-C" : "interrupted by SIGTERM");
+      }
+    });
+  }
+  ~SignalWatcher() {
+    if (!thread_.joinable()) return;
+    pthread_kill(thread_.native_handle(), SIGUSR1);
+    thread_.join();
+  }
+
+ private:
+  sigset_t signals_;
+  std::thread thread_;
+};
+
+void PrintBeginning(const service::Engine& engine, const service::RunSummary& started) {
+  PrintDiagnostics(started.warnings, {});
+  std::fprintf(stderr, "keyspace %s in %s, run %lld%s, %d threads, memory limit %s\n",
+               started.keyspace.c_str(), started.data_directory.c_str(),
+               static_cast<long long>(started.run_id),
+               started.resumed ? (" (resumed, " + WithThousands(started.batches_kept) +
+                                  " committed batches kept)")
+                                     .c_str()
+                               : "",
+               engine.threads(), HumanBytes(engine.memory_limit()).c_str());
+}
+
+}  // namespace
+
+void AddScriptOptions(CLI::App* command, RunArguments* arguments) {
+  command->add_option("script", arguments->script, "Script file (.json or .yaml)")->required();
+  command->add_option("--params", arguments->parameters, "Parameter file (.json or .yaml)");
+  command->add_option("--set", arguments->overrides, "Parameter, name=value (repeatable)");
+  command->add_option("--keyspace", arguments->keyspace,
+                      "Where tables and history are kept (default: the script's file stem)");
+}
+
+void AddExecutionOptions(CLI::App* command, RunArguments* arguments) {
+  command->add_option("--threads", arguments->threads, "Threads that compute (default: all cores)")
+      ->check(CLI::Range(1, 1024));
+  command->add_option("--memory-limit", arguments->memory_limit,
+                      "Such as 2GiB (default: 70 % of the memory)");
+  command->add_option("--data-dir", arguments->data_directory,
+                      "Where keyspaces are kept (default: setting data_dir, else "
+                      "~/.local/share/capillaries)");
+  command->add_flag("--strict", arguments->strict, "Warnings are errors");
+}
+
+std::vector<config::Override> SettingsOf(const RunArguments& arguments) {
+  return {{"data_dir", arguments.data_directory, "--data-dir"},
+          {"threads", arguments.threads, "--threads"},
+          {"memory_limit", arguments.memory_limit, "--memory-limit"}};
+}
+
+Result<service::RunOptions> RunOptionsOf(const RunArguments& arguments) {
+  service::RunOptions options;
+  options.keyspace = arguments.keyspace;
+  options.script.script_url = arguments.script;
+  options.script.parameters_url = arguments.parameters;
+  options.script.strict = arguments.strict;
+  for (const std::string& text : arguments.overrides) {
+    CAPI_ASSIGN_OR_RETURN(auto assignment, ParseAssignment(text));
+    options.script.overrides.push_back(std::move(assignment));
+  }
+  options.start_nodes = SplitNames(arguments.start_nodes);
+  return options;
+}
+
+Result<service::RunSummary> ExecuteRun(
+    const config::Config& config, const service::RunOptions& options,
+    const std::function<void(const service::RunSummary&)>& on_start) {
+  SignalWatcher signals;  // before the engine makes threads, so that they inherit the mask
+  CAPI_ASSIGN_OR_RETURN(const std::unique_ptr<service::Engine> engine,
+                        service::Engine::Make(service::EngineOptionsOf(config)));
+  signals.Start(engine.get());
+  std::unique_ptr<ProgressDisplay> display;
+  Result<service::RunSummary> summary =
+      engine->RunScript(options, [&](const service::RunSummary& started) {
+        PrintBeginning(*engine, started);
+        if (on_start != nullptr) on_start(started);
+        display = std::make_unique<ProgressDisplay>([&] { return engine->Snapshot(); },
+                                                    isatty(STDERR_FILENO) == 1);
+      });
+  if (display != nullptr) {
+    workflow::RunSnapshot final;
+    if (summary.ok()) {
+      final.run_id = summary->run_id;
+      final.nodes = summary->nodes;
+    }
+    display->Stop(final);
+  }
+  return summary;
+}
+
+void MakeOneNodeRun(const std::string& node, int64_t run_id, service::RunOptions* options) {
+  options->start_nodes = {node};
+  options->until_node = node;
+  options->run_id = run_id;
+  options->new_run = true;
+}
+
+int ExitCodeOf(const Status& status) {
+  const ErrorKind kind = KindOf(status);
+  if (kind == ErrorKind::kCancelled) return kExitInterrupted;
+  return kind == ErrorKind::kUser ? kExitUsage : kExitFailed;
+}
+
+Status OutcomeOf(const service::RunSummary& summary) {
+  const std::string run = "run " + std::to_string(summary.run_id);
+  if (summary.interrupted) return Prefixed(summary.error, run + " was interrupted: ");
+  if (!summary.error.ok()) return summary.error;
+  if (summary.status == state::RunStatus::kStop) return EnvironmentError(run + " was stopped");
+  std::string failed;
+  for (const workflow::NodeSnapshot& node : summary.nodes) {
+    if (node.status == state::NodeStatus::kSuccess) continue;
+    failed += (failed.empty() ? "" : "; ") + node.name +
+              (node.error.empty() ? "" : ": " + node.error.text);
+  }
+  if (failed.empty()) return Status::OK();
+  return EnvironmentError(run + " has failed nodes: " + failed);
+}
+
+}  // namespace capi::cli
