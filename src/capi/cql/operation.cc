@@ -89,7 +89,9 @@ Result<Answer> Operation::Run(Link* link, Task task) {
 
 void Operation::Send(int64_t delay_ms) {
   sent_ = Clock::now() + Millis(delay_ms);
-  handed_over_.store(1, std::memory_order_release);
+  const CapiCqlDriver* const driver = link_->driver;
+  const CapiCqlText cql = TextOf(task_.cql);
+  // From the call on the operation belongs to the driver's threads.
   switch (task_.kind) {
     case Kind::kExecute: {
       CapiCqlRequest request{};
@@ -101,18 +103,22 @@ void Operation::Send(int64_t delay_ms) {
       request.page_rows = task_.page_rows;
       request.paging_state = TextOf(task_.paging_state);
       request.delay_ms = delay_ms;
-      capi_cql_execute(link_->driver, &request, this, OnReply);
+      handed_over_.store(1, std::memory_order_release);
+      capi_cql_execute(driver, &request, this, OnReply);
       return;
     }
-    case Kind::kPrepare:
-      capi_cql_prepare(link_->driver, TextOf(task_.cql), task_.idempotent_statement, delay_ms, this,
-                       OnReply);
+    case Kind::kPrepare: {
+      const bool idempotent = task_.idempotent_statement;
+      handed_over_.store(1, std::memory_order_release);
+      capi_cql_prepare(driver, cql, idempotent, delay_ms, this, OnReply);
       return;
-    case Kind::kSchema:
-      capi_cql_schema(link_->driver, TextOf(task_.cql),
-                      std::max(kSchemaTimeoutMs, link_->options.timeout_ms), delay_ms, this,
-                      OnReply);
+    }
+    case Kind::kSchema: {
+      const int64_t timeout_ms = std::max(kSchemaTimeoutMs, link_->options.timeout_ms);
+      handed_over_.store(1, std::memory_order_release);
+      capi_cql_schema(driver, cql, timeout_ms, delay_ms, this, OnReply);
       return;
+    }
   }
 }
 

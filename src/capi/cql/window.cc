@@ -76,6 +76,11 @@ int64_t Window::in_flight() const {
   return requests_;
 }
 
+int64_t Window::waiting() const {
+  const std::lock_guard lock(mutex_);
+  return static_cast<int64_t>(waiters_.size());
+}
+
 int64_t Window::size() const {
   const std::lock_guard lock(mutex_);
   return static_cast<int64_t>(size_);

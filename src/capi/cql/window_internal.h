@@ -32,6 +32,7 @@ class Window {
   void Report(Signal signal, Clock::time_point sent);
 
   int64_t in_flight() const;
+  int64_t waiting() const;
   int64_t size() const;
 
  private:

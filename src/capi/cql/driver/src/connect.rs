@@ -8,11 +8,11 @@ use std::time::Duration;
 use scylla::client::execution_profile::ExecutionProfile;
 use scylla::client::session_builder::SessionBuilder;
 use scylla::client::PoolSize;
-use scylla::policies::host_filter::AllowListHostFilter;
 use scylla::policies::retry::FallthroughRetryPolicy;
 use scylla::statement::{Consistency, SerialConsistency};
 use tokio::runtime::Builder;
 
+use crate::contact_points::OnlyContactPoints;
 use crate::failure::{Code, Failure};
 use crate::{request, tls, Config, Driver};
 
@@ -65,9 +65,7 @@ pub unsafe fn connect(config: &Config) -> Result<Driver, Failure> {
         builder = builder.tls_context(Some(tls::context(config, &hosts)?));
     }
     if config.only_contact_points {
-        let filter = AllowListHostFilter::new(&hosts)
-            .map_err(|error| Failure::new(Code::Unavailable, error))?;
-        builder = builder.host_filter(Arc::new(filter));
+        builder = builder.address_translator(Arc::new(OnlyContactPoints::new(&hosts)?));
     }
 
     // The parts have their limits; this one is for a server that answers each of them slowly.

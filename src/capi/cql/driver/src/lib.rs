@@ -5,6 +5,7 @@
 //! except a page and a statement, which then belong to the caller.
 
 mod connect;
+mod contact_points;
 mod failure;
 mod request;
 mod rows;

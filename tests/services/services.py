@@ -1,0 +1,53 @@
+"""The servers that unit tests ask for by environment variables, started when they are first needed.
+
+  with Services() as services:
+      environment = services.environment("cassandra")
+
+A variable that is set already is kept and nothing is started for it.
+"""
+
+import contextlib
+import os
+
+from tests.services.cassandra import CassandraCluster
+
+
+def _cassandra(stack):
+    cluster = stack.enter_context(CassandraCluster())
+    return {"CAPI_TEST_CASSANDRA": cluster.address}
+
+
+def _secure_cassandra(stack):
+    """With password and client certificates; the second variable is the folder of the certificates."""
+    cluster = stack.enter_context(CassandraCluster(authentication=True, tls=True, client_certificates=True))
+    return {"CAPI_TEST_CASSANDRA_SECURE": cluster.address, "CAPI_TEST_CASSANDRA_CERTIFICATES": str(cluster.certificates.folder)}
+
+
+class Services:
+    # name: (the variable that says that there is one, how to start it)
+    STARTERS = {
+        "cassandra": ("CAPI_TEST_CASSANDRA", _cassandra),
+        "secure_cassandra": ("CAPI_TEST_CASSANDRA_SECURE", _secure_cassandra),
+    }
+
+    def __init__(self):
+        self._stack = contextlib.ExitStack()
+        self._variables = {}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._stack.close()
+
+    def environment(self, *names):
+        """Variables for the programs that use these servers. Raises RuntimeError if one does not start."""
+        result = {}
+        for name in names:
+            variable, start = self.STARTERS[name]
+            if variable in os.environ:
+                continue
+            if name not in self._variables:
+                self._variables[name] = start(self._stack)
+            result.update(self._variables[name])
+        return result
