@@ -170,7 +170,12 @@ Result<std::vector<Event>> CassandraStore::EventsAfter(int64_t after, int64_t li
   }
   std::sort(events.begin(), events.end(),
             [](const Event& left, const Event& right) { return left.number < right.number; });
-  if (static_cast<int64_t>(events.size()) > limit) events.resize(static_cast<size_t>(limit));
+  if (static_cast<int64_t>(events.size()) > limit) {
+    // Events that have the same number come together, or the next call would leave some out.
+    auto size = static_cast<size_t>(std::max<int64_t>(limit, 0));
+    while (size > 1 && events[size - 1].number == events[size].number) --size;
+    events.resize(size);
+  }
   return events;
 }
 

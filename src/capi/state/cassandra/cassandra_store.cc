@@ -69,7 +69,6 @@ Status CassandraStore::RegisterOwner(const OwnerRecord& record) {
 }
 
 Result<bool> CassandraStore::RenewOwner(OwnerId owner) {
-  ReleaseStrays();
   CAPI_ASSIGN_OR_RETURN(cql::Request select, statements_.Make(Cql::kSelectOwner));
   select.values.BigInt(owner);
   std::optional<int64_t> seen;
@@ -95,13 +94,17 @@ Result<bool> CassandraStore::RenewOwner(OwnerId owner) {
           // Nobody else renews us.
           return rows.Integer(0, 2) == *seen + 1 ? Seen::kOurs : Seen::kOther;
         }));
-    if (applied) {
+    if (!applied) {
+      seen.reset();
+      continue;
+    }
+    {
       const std::lock_guard lock(mutex_);
       const auto found = owners_.find(owner);
       if (found != owners_.end()) found->second.renewals = *seen + 1;
-      return true;
     }
-    seen.reset();
+    ReleaseStrays();
+    return true;
   }
 }
 

@@ -244,6 +244,47 @@ TEST_F(CassandraStoreTest, ManyProcessesClaimAndCommitEachBatchOnce) {
   EXPECT_EQ(Told("wf_batch_history", node.run_id, {"batch_idx"}).size(), 2u * kBatches);
 }
 
+TEST_F(CassandraStoreTest, WhatAnOutageLeftOpenIsFoundOutAfterwards) {
+  Outage outage;
+  const auto session = NewOutageSession(CassandraTestServer::Instance().session(), &outage);
+  CassandraStoreOptions options;
+  options.keyspace = CassandraTestServer::Instance().keyspace();
+  const auto store = OpenCassandraStore(Env::Default(), session.get(), options).ValueOrDie();
+  const OwnerId owner = NewOwner(store.get());
+  const NodeId node{NewRun(200), 0};
+  const auto held = store->ClaimBatches(node, 0, 2, owner).ValueOrDie();
+
+  // A claim that nobody knows of is given back.
+  outage.begins = true;
+  EXPECT_FALSE(store->ClaimBatches(node, 100, 150, owner).ok());
+  outage.lasts = false;
+  EXPECT_FALSE(witness_->BatchesIn(node, 100, 150)->empty());
+  EXPECT_TRUE(store->RenewOwner(owner).ValueOrDie());
+  EXPECT_EQ(witness_->ClaimBatches(node, 100, 150, other_)->size(), 50u);
+  EXPECT_EQ(store->BatchesIn(node, 0, 1)->at(0).status, NodeStatus::kStart);  // held ones are not
+
+  // A commit is recognised by him who repeats it, and is not made twice.
+  std::vector<bool> committed;
+  const std::vector<AttemptEnd> ends = {Success(node, held[0], owner)};
+  outage.begins = true;
+  EXPECT_FALSE(Commit(store.get(), ends, &committed).ok());
+  EXPECT_TRUE(committed.empty());
+  outage.lasts = false;
+  ASSERT_TRUE(Commit(store.get(), ends, &committed).ok());
+  EXPECT_EQ(committed, std::vector<bool>{true});
+  ASSERT_TRUE(Commit(store.get(), ends, &committed).ok());
+  EXPECT_EQ(committed, std::vector<bool>{false});
+
+  // A run whose creation was not answered is found and finished.
+  const int64_t newest = witness_->Runs()->back().run_id;
+  outage.begins = true;
+  EXPECT_FALSE(TryNewRun(store.get()).ok());
+  outage.lasts = false;
+  ASSERT_TRUE(store->FinishStarts().ok());
+  EXPECT_EQ(witness_->Runs()->back().run_id, newest + 1);
+  EXPECT_EQ(witness_->Nodes(newest + 1)->size(), 2u);
+}
+
 TEST_F(CassandraStoreTest, ClaimsOfAnOwnerWhoseExpiryWasCutOffAreTakenOver) {
   const NodeId node{NewRun(), 0};
   const auto claims = store_->ClaimBatches(node, 0, 3, me_).ValueOrDie();

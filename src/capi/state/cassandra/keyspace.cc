@@ -46,15 +46,15 @@ Result<Columns> ReadColumns(cql::Session* session, const std::string& keyspace) 
   return columns;
 }
 
-std::vector<CassandraTable> AllTables() {
-  std::vector<CassandraTable> tables = WorkflowTables();
+std::vector<WorkflowTable> AllTables() {
+  std::vector<WorkflowTable> tables(WorkflowTables().begin(), WorkflowTables().end());
   tables.insert(tables.end(), OwnWorkflowTables().begin(), OwnWorkflowTables().end());
   return tables;
 }
 
 /// Name of the first table that is not there; "" = all are.
 std::string MissingTable(const Columns& present) {
-  for (const CassandraTable& table : AllTables()) {
+  for (const WorkflowTable& table : AllTables()) {
     if (!present.contains(std::string(table.name))) return std::string(table.name);
   }
   return "";
@@ -62,10 +62,10 @@ std::string MissingTable(const Columns& present) {
 
 /// "table.column" of the first column that a present table lacks or has with another type.
 std::string OtherColumn(const Columns& present) {
-  for (const CassandraTable& table : AllTables()) {
+  for (const WorkflowTable& table : AllTables()) {
     const auto found = present.find(std::string(table.name));
     if (found == present.end()) continue;
-    for (const CassandraColumn& column : table.columns) {
+    for (const WorkflowColumn& column : table.columns) {
       const auto type = found->second.find(std::string(column.name));
       if (type == found->second.end() || type->second != column.type) {
         return std::string(table.name) + "." + std::string(column.name);
@@ -90,9 +90,9 @@ Status CreateMissing(cql::Session* session, const std::string& keyspace,
     CAPI_RETURN_NOT_OK(session->ExecuteSchema(CreateKeyspaceCql(keyspace, replication)));
   }
   CAPI_ASSIGN_OR_RETURN(const Columns present, ReadColumns(session, keyspace));
-  for (const CassandraTable& table : AllTables()) {
+  for (const WorkflowTable& table : AllTables()) {
     if (present.contains(std::string(table.name))) continue;
-    CAPI_RETURN_NOT_OK(session->ExecuteSchema(CreateTableCql(table, keyspace)));
+    CAPI_RETURN_NOT_OK(session->ExecuteSchema(CreateStatement(table, keyspace)));
   }
   return Status::OK();
 }
@@ -106,7 +106,7 @@ Status CreateCounter(cql::Session* session, const std::string& keyspace) {
   CAPI_ASSIGN_OR_RETURN(const cql::Rows rows, session->Execute(request));
   if (!rows.empty()) return Status::OK();
   CAPI_ASSIGN_OR_RETURN(cql::StatementPtr insert,
-                        session->Prepare(CreateCounterCql(keyspace), false));
+                        session->Prepare(InsertCounterStatement(keyspace), false));
   return session->ExecuteConditional({{std::move(insert), {}, cql::Consistency::kDefault}})
       .status();
 }

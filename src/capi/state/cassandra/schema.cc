@@ -13,52 +13,13 @@ constexpr size_t kMaxKeyspaceLength = 48;  // the server's limit
 
 }  // namespace
 
-const std::vector<CassandraTable>& WorkflowTables() {
-  static const std::vector<CassandraTable> kTables = {
-      {"wf_batch_history",
-       {{"ts", "timestamp"},
-        {"run_id", "int"},
-        {"script_node", "text"},
-        {"batch_idx", "int"},
-        {"batches_total", "int"},
-        {"status", "tinyint"},
-        {"first_token", "bigint"},
-        {"last_token", "bigint"},
-        {"instance", "text"},
-        {"thread", "bigint"},
-        {"comment", "text"}},
-       "run_id, script_node, batch_idx, status"},
-      {"wf_node_history",
-       {{"ts", "timestamp"},
-        {"run_id", "int"},
-        {"script_node", "text"},
-        {"written_by_batch_idx", "int"},
-        {"status", "tinyint"},
-        {"comment", "text"}},
-       "run_id, script_node, written_by_batch_idx, status"},
-      {"wf_run_history",
-       {{"ts", "timestamp"}, {"run_id", "int"}, {"status", "tinyint"}, {"comment", "text"}},
-       "run_id, status"},
-      {"wf_run_properties",
-       {{"run_id", "int"},
-        {"start_nodes", "text"},
-        {"affected_nodes", "text"},
-        {"script_url", "text"},
-        {"script_params_url", "text"},
-        {"run_description", "text"}},
-       "run_id"},
-      {"wf_run_counter", {{"ks", "text"}, {"last_run", "int"}}, "ks"},
-  };
-  return kTables;
-}
-
-const std::vector<CassandraTable>& OwnWorkflowTables() {
+const std::vector<WorkflowTable>& OwnWorkflowTables() {
   // `nonce` is a random number of the last conditional write: after a time-out it tells whether
   // the row carries that write. `part` is always 0: one partition for all rows.
-  static const std::vector<CassandraTable> kTables = {
+  static const std::vector<WorkflowTable> kTables = {
       {"wf_capi_owner",
        {{"part", "int"}, {"owner", "bigint"}, {"instance", "text"}, {"renewals", "bigint"}},
-       "part, owner"},
+       {"part", "owner"}},
       {"wf_capi_node",
        {{"run_id", "bigint"},
         {"node_index", "bigint"},
@@ -82,7 +43,7 @@ const std::vector<CassandraTable>& OwnWorkflowTables() {
         {"ended_ms", "bigint"},
         {"urls", "text"},
         {"nonce", "bigint"}},
-       "run_id, node_index"},
+       {"run_id", "node_index"}},
       {"wf_capi_batch",
        {{"run_id", "bigint"},
         {"node_index", "bigint"},
@@ -100,7 +61,7 @@ const std::vector<CassandraTable>& OwnWorkflowTables() {
         {"ended_ms", "bigint"},
         {"input", "text"},
         {"nonce", "bigint"}},
-       "(run_id, node_index, bucket), batch_index"},
+       {"(run_id, node_index, bucket)", "batch_index"}},
       {"wf_capi_attempt",
        {{"run_id", "bigint"},
         {"node_index", "bigint"},
@@ -110,7 +71,7 @@ const std::vector<CassandraTable>& OwnWorkflowTables() {
         {"outcome", "text"},
         {"message", "text"},
         {"ended_ms", "bigint"}},
-       "(run_id, node_index), batch_index, attempt"},
+       {"(run_id, node_index)", "batch_index", "attempt"}},
       // Flags that only ever become true: whatever the clocks of the coordinators say, none of
       // these writes hides another.
       {"wf_capi_file",
@@ -125,7 +86,7 @@ const std::vector<CassandraTable>& OwnWorkflowTables() {
         {"sealed", "boolean"},
         {"published", "boolean"},
         {"lost", "boolean"}},
-       "run_id, node_index, batch_index, attempt, target"},
+       {"run_id", "node_index", "batch_index", "attempt", "target"}},
       // The last one: a keyspace that has it has all others.
       {"wf_capi_run",
        {{"part", "int"},
@@ -148,26 +109,9 @@ const std::vector<CassandraTable>& OwnWorkflowTables() {
         {"started", "boolean"},
         {"told", "tinyint"},
         {"nonce", "bigint"}},
-       "part, run_id"},
+       {"part", "run_id"}},
   };
   return kTables;
-}
-
-std::string CreateTableCql(const CassandraTable& table, std::string_view keyspace) {
-  std::string cql = "CREATE TABLE IF NOT EXISTS ";
-  cql.append(keyspace).append(".").append(table.name).append(" ( ");
-  for (const CassandraColumn& column : table.columns) {
-    cql.append(column.name).append(" ").append(column.type).append(", ");
-  }
-  return cql.append("PRIMARY KEY(").append(table.primary_key).append(") )");
-}
-
-std::string CreateCounterCql(std::string_view keyspace) {
-  return std::string("INSERT INTO ")
-      .append(keyspace)
-      .append(".wf_run_counter ( ks, last_run ) VALUES ( '")
-      .append(keyspace)
-      .append("', 0 ) IF NOT EXISTS");
 }
 
 std::string CreateKeyspaceCql(std::string_view keyspace, std::string_view replication) {

@@ -1,34 +1,19 @@
 #pragma once
 
-// The tables of a keyspace as data. Needs no session: the command get_table_cql prints from here.
+// Names of keyspaces, and the tables of our own as data.
 
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "capi/state/workflow_ddl.h"
+
 namespace capi::state {
 
-struct CassandraColumn {
-  std::string_view name;
-  std::string_view type;
-};
+/// What this program keeps beside the workflow tables of the original (workflow_ddl.h); names begin
+/// with wf_capi_.
+const std::vector<WorkflowTable>& OwnWorkflowTables();
 
-struct CassandraTable {
-  std::string_view name;
-  std::vector<CassandraColumn> columns;
-  std::string_view primary_key;  ///< inside of PRIMARY KEY(...)
-};
-
-/// The five workflow tables of spec/storage.md 2 in the newest layout, in the order in which
-/// spec/toolbelt.md 3.8 prints them.
-const std::vector<CassandraTable>& WorkflowTables();
-/// What this program keeps beside them; names begin with wf_capi_.
-const std::vector<CassandraTable>& OwnWorkflowTables();
-
-/// CREATE TABLE IF NOT EXISTS without a final semicolon.
-std::string CreateTableCql(const CassandraTable& table, std::string_view keyspace);
-/// The insert that makes the row of wf_run_counter; `keyspace` is a valid name.
-std::string CreateCounterCql(std::string_view keyspace);
 std::string CreateKeyspaceCql(std::string_view keyspace, std::string_view replication);
 
 /// Letters, digits and underscores, at most 48, beginning with a letter, not one of the server's

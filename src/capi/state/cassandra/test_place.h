@@ -2,6 +2,7 @@
 
 // The Cassandra of the unit tests: CAPI_TEST_CASSANDRA=host:port.
 
+#include <atomic>
 #include <memory>
 #include <string>
 
@@ -36,5 +37,13 @@ class CassandraTestServer {
 /// writes: some of these were applied, some were not, and some are applied a little later, when the
 /// caller may have tried again.
 std::unique_ptr<cql::Session> NewLossySession(cql::Session* session);
+
+/// While `begins` is set, the next conditional write is applied, but its answer is lost, and
+/// everything after it fails until `lasts` is cleared.
+struct Outage {
+  std::atomic<bool> begins{false};
+  std::atomic<bool> lasts{false};
+};
+std::unique_ptr<cql::Session> NewOutageSession(cql::Session* session, Outage* outage);
 
 }  // namespace capi::state

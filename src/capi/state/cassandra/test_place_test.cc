@@ -18,12 +18,23 @@ namespace capi::state {
 
 namespace {
 
-class LossySession final : public cql::Session {
+Status Lost() {
+  ErrorInfo info;
+  info.kind = ErrorKind::kRetriable;
+  info.error_class = "cql_uncertain";
+  return MakeError(std::move(info), "no answer to a conditional write");
+}
+
+Status Gone() {
+  ErrorInfo info;
+  info.kind = ErrorKind::kRetriable;
+  info.error_class = "cql_unavailable";
+  return MakeError(std::move(info), "no server");
+}
+
+class ForwardingSession : public cql::Session {
  public:
-  explicit LossySession(cql::Session* session) : session_(session) {}
-  ~LossySession() override {
-    for (std::thread& thread : late_) thread.join();
-  }
+  explicit ForwardingSession(cql::Session* session) : session_(session) {}
 
   Result<cql::StatementPtr> Prepare(const std::string& cql, bool idempotent) override {
     return session_->Prepare(cql, idempotent);
@@ -39,20 +50,33 @@ class LossySession final : public cql::Session {
     session_->Begin(std::move(request), std::move(done));
   }
   Result<Outcome> ExecuteConditional(const std::vector<cql::Request>& statements) override {
+    return session_->ExecuteConditional(statements);
+  }
+  Status ExecuteSchema(const std::string& cql) override { return session_->ExecuteSchema(cql); }
+  cql::SessionCounters counters() const override { return session_->counters(); }
+
+ protected:
+  cql::Session* const session_;
+};
+
+class LossySession final : public ForwardingSession {
+ public:
+  using ForwardingSession::ForwardingSession;
+  ~LossySession() override {
+    for (std::thread& thread : late_) thread.join();
+  }
+
+  Result<Outcome> ExecuteConditional(const std::vector<cql::Request>& statements) override {
     constexpr uint32_t kFates = 9;
     uint32_t fate = 0;
     {
       const std::lock_guard lock(mutex_);
       fate = static_cast<uint32_t>(random_() % kFates);
     }
-    ErrorInfo info;
-    info.kind = ErrorKind::kRetriable;
-    info.error_class = "cql_uncertain";
-    const Status lost = MakeError(std::move(info), "no answer to a conditional write");
-    if (fate == 0) return lost;
+    if (fate == 0) return Lost();
     if (fate == 1) {
       const Status applied = session_->ExecuteConditional(statements).status();
-      return applied.ok() ? lost : applied;
+      return applied.ok() ? Lost() : applied;
     }
     if (fate == 2) {
       const std::lock_guard lock(mutex_);
@@ -60,18 +84,40 @@ class LossySession final : public cql::Session {
         std::this_thread::sleep_for(std::chrono::milliseconds(pause));
         (void)session->ExecuteConditional(statements);
       });
-      return lost;
+      return Lost();
     }
     return session_->ExecuteConditional(statements);
   }
-  Status ExecuteSchema(const std::string& cql) override { return session_->ExecuteSchema(cql); }
-  cql::SessionCounters counters() const override { return session_->counters(); }
 
  private:
-  cql::Session* const session_;
   std::mutex mutex_;
   std::mt19937 random_{20240607};
   std::vector<std::thread> late_;
+};
+
+class OutageSession final : public ForwardingSession {
+ public:
+  OutageSession(cql::Session* session, Outage* outage)
+      : ForwardingSession(session), outage_(outage) {}
+
+  Result<cql::Rows> Execute(const cql::Request& request) override {
+    if (outage_->lasts) return Gone();
+    return session_->Execute(request);
+  }
+  void Begin(cql::Request request, std::function<void(Result<cql::Rows>)> done) override {
+    if (outage_->lasts) return done(Gone());
+    session_->Begin(std::move(request), std::move(done));
+  }
+  Result<Outcome> ExecuteConditional(const std::vector<cql::Request>& statements) override {
+    if (outage_->lasts) return Gone();
+    if (!outage_->begins.exchange(false)) return session_->ExecuteConditional(statements);
+    const Status applied = session_->ExecuteConditional(statements).status();
+    outage_->lasts = true;
+    return applied.ok() ? Lost() : applied;
+  }
+
+ private:
+  Outage* const outage_;
 };
 
 /// A place of the keyspace of the test server; its stores have a session each.
@@ -130,6 +176,10 @@ CassandraTestServer::~CassandraTestServer() {
 
 std::unique_ptr<cql::Session> NewLossySession(cql::Session* session) {
   return std::make_unique<LossySession>(session);
+}
+
+std::unique_ptr<cql::Session> NewOutageSession(cql::Session* session, Outage* outage) {
+  return std::make_unique<OutageSession>(session, outage);
 }
 
 std::unique_ptr<TestPlace> NewCassandraPlace(bool lossy) {
