@@ -35,9 +35,35 @@ Result<std::optional<RunRow>> CassandraStore::ReadRun(int64_t run_id,
 }
 
 Result<std::optional<RunRow>> CassandraStore::StartedRun(int64_t run_id) {
-  CAPI_ASSIGN_OR_RETURN(std::optional<RunRow> run, ReadRun(run_id));
-  if (run && !run->started) CAPI_RETURN_NOT_OK(FinishStart(run->run));
-  return run;
+  CAPI_ASSIGN_OR_RETURN(cql::Request select, statements_.Make(Cql::kSelectRun));
+  select.values.BigInt(run_id);
+  CAPI_ASSIGN_OR_RETURN(cql::Request stop, statements_.Make(Cql::kSelectStop));
+  stop.values.Int(Int32Of(run_id));
+  CAPI_ASSIGN_OR_RETURN(const std::vector<cql::Rows> found,
+                        ReadMany(session_, {std::move(select), std::move(stop)}));
+  if (found[0].empty()) return std::nullopt;
+  RunRow row = ReadRunRow(found[0], 0);
+  if (!row.started) CAPI_RETURN_NOT_OK(FinishStart(row.run));
+  if (!found[1].empty() && row.run.status != RunStatus::kStop) {
+    CAPI_RETURN_NOT_OK(TakeOverStop(std::string(found[1].Text(0, 0)), &row.run));
+    row.told = row.run.status;
+  }
+  return row;
+}
+
+/// The original stops a run by a row of the history alone.
+Status CassandraStore::TakeOverStop(const std::string& comment, RunRecord* run) {
+  CAPI_ASSIGN_OR_RETURN(const bool stopped,
+                        EndRun(run->run_id, run->status, RunStatus::kStop, comment));
+  if (!stopped) {
+    // Somebody was faster: it was stopped, or completed, which the next look finds.
+    CAPI_ASSIGN_OR_RETURN(const auto row, ReadRun(run->run_id));
+    if (row) *run = row->run;
+    return Status::OK();
+  }
+  run->status = RunStatus::kStop;
+  run->comment = comment;
+  return FinishEnd(*run);
 }
 
 Result<std::vector<RunRecord>> CassandraStore::Runs() {
@@ -183,11 +209,23 @@ Status CassandraStore::RaiseCounter(int64_t run_id) {
 }
 
 Status CassandraStore::FinishStarts() {
-  CAPI_ASSIGN_OR_RETURN(const std::vector<RunRow> runs, ReadRuns());
-  for (const RunRow& run : runs) {
-    if (!run.started) CAPI_RETURN_NOT_OK(FinishStart(run.run));
-    const bool ended = run.run.status != RunStatus::kStart;
-    if (ended && run.told != run.run.status) CAPI_RETURN_NOT_OK(FinishEnd(run.run));
+  CAPI_ASSIGN_OR_RETURN(std::vector<RunRow> runs, ReadRuns());
+  CAPI_ASSIGN_OR_RETURN(cql::Request select, statements_.Make(Cql::kSelectAllRunHistory));
+  CAPI_ASSIGN_OR_RETURN(const cql::Rows history, Read(std::move(select)));
+  std::map<int64_t, std::string> stops;
+  for (int64_t row = 0; row < history.size(); ++row) {
+    const bool is_stop = history.Integer(row, 2) == static_cast<int64_t>(RunStatus::kStop);
+    if (is_stop) stops[history.Integer(row, 1)] = history.Text(row, 3);
+  }
+  for (RunRow& row : runs) {
+    if (!row.started) CAPI_RETURN_NOT_OK(FinishStart(row.run));
+    const auto stop = stops.find(row.run.run_id);
+    if (stop != stops.end() && row.run.status != RunStatus::kStop) {
+      CAPI_RETURN_NOT_OK(TakeOverStop(stop->second, &row.run));
+      continue;
+    }
+    const bool ended = row.run.status != RunStatus::kStart;
+    if (ended && row.told != row.run.status) CAPI_RETURN_NOT_OK(FinishEnd(row.run));
   }
   return Status::OK();
 }

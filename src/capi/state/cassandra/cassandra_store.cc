@@ -20,7 +20,7 @@ constexpr int64_t kFreshNs = 1000000000;
 Result<std::unique_ptr<StateStore>> OpenCassandraStore(Env* env, cql::Session* session,
                                                        const CassandraStoreOptions& options) {
   if (!IsKeyspaceName(options.keyspace)) {
-    return UserError("bad_keyspace",
+    return UserError("bad_keyspace_name",
                      "not a keyspace name (letters, digits and underscores, at most 48, a letter "
                      "first, not \"system...\"): " +
                          options.keyspace);

@@ -34,9 +34,10 @@ struct CassandraStoreOptions {
   bool create = false;  ///< makes keyspace and tables unless they exist
 };
 
-/// Without `create` a keyspace that has not our tables is the kUser error "unknown_keyspace". A
-/// keyspace whose workflow tables have another layout (of an older original) is the kUser error
-/// "other_layout". `env` and `session` outlive the store.
+/// kUser "bad_keyspace_name": see IsKeyspaceName. Without `create` a keyspace that has not our
+/// tables is the kUser error "unknown_keyspace". A keyspace whose workflow tables have another
+/// layout (of an older original) is the kUser error "other_layout". `env` and `session` outlive the
+/// store.
 Result<std::unique_ptr<StateStore>> OpenCassandraStore(Env* env, cql::Session* session,
                                                        const CassandraStoreOptions& options);
 

@@ -40,6 +40,12 @@ class Store {
     return store_->CreateRun(run, nodes).ValueOrDie();
   }
 
+  /// Others then need not look at its batches.
+  void Stop(int64_t run_id) {
+    const Status stopped = store_->StopRun(run_id, "");
+    if (!stopped.ok()) stopped.Abort();
+  }
+
  private:
   Store() : owner_(static_cast<OwnerId>(Env::Default()->Random() >> 1)) {
     cql::SessionOptions options;
@@ -93,6 +99,7 @@ void Claims(benchmark::State& state) {
     if (!claims.ok()) state.SkipWithError(Describe(claims.status()).c_str());
     next += state.range(0);
   }
+  store.Stop(node.run_id);
 }
 BENCHMARK(Claims)->Arg(1)->Arg(64)->Arg(256)->Unit(benchmark::kMillisecond)->UseRealTime();
 
@@ -109,12 +116,18 @@ void Commits(benchmark::State& state) {
     const Status status = Commit(ends);
     if (!status.ok()) state.SkipWithError(Describe(status).c_str());
   }
+  store.Stop(node.run_id);
 }
 BENCHMARK(Commits)->Arg(1)->Arg(16)->Arg(64)->Unit(benchmark::kMillisecond)->UseRealTime();
 
 void CreateRunOf20Nodes(benchmark::State& state) {
   Store& store = Store::Instance();
-  for (auto _ : state) benchmark::DoNotOptimize(store.NewRun(20, 100));
+  for (auto _ : state) {
+    const int64_t run_id = store.NewRun(20, 100);
+    state.PauseTiming();
+    store.Stop(run_id);
+    state.ResumeTiming();
+  }
 }
 BENCHMARK(CreateRunOf20Nodes)->Unit(benchmark::kMillisecond)->UseRealTime();
 

@@ -117,7 +117,7 @@ class CassandraStore final : public StateStore {
   Result<std::vector<NodeRow>> ReadNodes(int64_t run_id);
   Result<std::optional<NodeRow>> ReadNode(
       const NodeId& id, cql::Consistency consistency = cql::Consistency::kDefault);
-  /// The run, its start finished.
+  /// The run, its start finished and a stop by the original's tools taken over.
   Result<std::optional<RunRow>> StartedRun(int64_t run_id);
   Status FinishStart(const RunRecord& run);
   Status CreateNodes(int64_t run_id);
@@ -125,6 +125,7 @@ class CassandraStore final : public StateStore {
   Status Once(Result<cql::Request> request);
   Result<bool> EndRun(int64_t run_id, RunStatus from, RunStatus to, const std::string& comment);
   Status FinishEnd(const RunRecord& run);
+  Status TakeOverStop(const std::string& comment, RunRecord* run);
   Status ApplyToNode(const NodeChange& change);
   Status PinNode(const NodeId& id, const Pins& pins);
   void ForgetFacts(int64_t run_id);

@@ -438,6 +438,38 @@ TEST_F(CassandraStoreTest, ToolsOfTheOriginalFindWhatTheyExpect) {
   }
 }
 
+TEST_F(CassandraStoreTest, AStopByToolsOfTheOriginalStopsARun) {
+  CassandraTestServer& server = CassandraTestServer::Instance();
+  const auto stop = [&](int64_t run_id) {
+    const std::string cql = "INSERT INTO " + server.keyspace() +
+                            ".wf_run_history (ts, run_id, status, comment) VALUES "
+                            "(toTimestamp(now()), " +
+                            std::to_string(run_id) + ", 3, 'by operator') IF NOT EXISTS";
+    cql::Request request;
+    request.statement = server.session()->Prepare(cql, false).ValueOrDie();
+    EXPECT_TRUE(server.session()->ExecuteConditional({request})->applied);
+  };
+  const int64_t found = NewRun();
+  stop(found);
+  const auto run = witness_->FindRun(found).ValueOrDie();
+  EXPECT_EQ(run->status, RunStatus::kStop);
+  EXPECT_EQ(run->comment, "by operator");
+  EXPECT_EQ(store_->FindRun(found).ValueOrDie()->comment, "by operator");
+
+  const int64_t claimed = NewRun();
+  stop(claimed);
+  EXPECT_TRUE(store_->ClaimBatches({claimed, 0}, 0, 4, me_)->empty());
+
+  const int64_t complete = NewRun();
+  ASSERT_TRUE(store_->Apply({{}, {{complete, "done"}}}).ok());
+  stop(complete);
+  ASSERT_TRUE(witness_->FinishStarts().ok());
+  EXPECT_EQ(witness_->Runs()->back().status, RunStatus::kStop);
+  ASSERT_TRUE(witness_->FinishStarts().ok());
+  EXPECT_EQ(Told("wf_run_history", complete, {"status", "comment"}),
+            (std::vector<std::string>{"1|api.StartRun", "2|done", "3|by operator"}));
+}
+
 TEST_F(CassandraStoreTest, AnOtherProcessSeesWhatHappensWithinASecond) {
   const NodeId node{NewRun(), 0};
   ASSERT_EQ(witness_->ClaimBatches(node, 0, 1, other_)->size(), 1u);  // it has read the node now

@@ -154,7 +154,7 @@ Status CheckCassandraSchema(cql::Session* session, const std::string& keyspace) 
 
 Status DropCassandraKeyspace(cql::Session* session, const std::string& keyspace) {
   if (!IsKeyspaceName(keyspace)) {
-    return UserError("bad_keyspace", "not a keyspace name: " + keyspace);
+    return UserError("bad_keyspace_name", "not a keyspace name: " + keyspace);
   }
   Env* env = Env::Default();
   const int64_t deadline = env->MonotonicNanos() + kSchemaWaitMs * 1000000;

@@ -86,13 +86,7 @@ Status CassandraStore::WriteBucket(const std::vector<RowWrite>& writes, std::vec
       return Status::OK();
     }
     const bool unanswered = IsUncertain(outcome.status());
-    if (!outcome.ok() && !unanswered) {
-      // Without effect, and so were the tries before, if they were answered.
-      if (!uncertain) {
-        for (const size_t i : todo) (*written)[i] = Written::kNo;
-      }
-      return outcome.status();
-    }
+    if (!outcome.ok() && !unanswered) return outcome.status();
     uncertain = uncertain || unanswered;
     CAPI_ASSIGN_OR_RETURN(const auto rows, ReadBatchRows(node, begin, end,
                                                          uncertain ? cql::Consistency::kSerial

@@ -153,8 +153,8 @@ TEST_F(CassandraKeyspaceTest, WrongOptionsAreUserErrors) {
   options_.replication = "{'class': 'NoSuchStrategy'}";
   EXPECT_EQ(KindOf(Open()), ErrorKind::kUser) << Describe(Open());
   options_.keyspace = "a; DROP KEYSPACE b";
-  EXPECT_EQ(InfoOf(Open()).error_class, "bad_keyspace");
-  EXPECT_EQ(InfoOf(DropCassandraKeyspace(session_, "system")).error_class, "bad_keyspace");
+  EXPECT_EQ(InfoOf(Open()).error_class, "bad_keyspace_name");
+  EXPECT_EQ(InfoOf(DropCassandraKeyspace(session_, "system")).error_class, "bad_keyspace_name");
   options_.keyspace = "ok";
 }
 

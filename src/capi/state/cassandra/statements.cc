@@ -133,6 +133,8 @@ Text TextOf(Cql id) {
           true};
     case Cql::kSelectAllRunHistory:
       return {"SELECT ts, run_id, status, comment FROM $wf_run_history", true};
+    case Cql::kSelectStop:
+      return {"SELECT comment FROM $wf_run_history WHERE run_id = ? AND status = 3", true};
     case Cql::kSelectNodeHistory:
       return {
           "SELECT ts, script_node, written_by_batch_idx, status, comment FROM "

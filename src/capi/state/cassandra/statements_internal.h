@@ -44,6 +44,7 @@ enum class Cql : uint8_t {
   kInsertNodeHistory,
   kInsertBatchHistory,
   kSelectAllRunHistory,
+  kSelectStop,
   kSelectNodeHistory,
   kSelectBatchHistory,
   kSelectNodeEnds,
