@@ -32,9 +32,7 @@ TEST(CassandraSchema, OwnTablesHaveTheirOwnNames) {
 TEST(CassandraSchema, KeyspaceNames) {
   for (const char* good : {"a", "Lookup_Demo1", "x_123"}) EXPECT_TRUE(IsKeyspaceName(good)) << good;
   for (const char* bad :
-       {"", "1a", "_a", "a-b", "a.b", "a b", "a\"b", "a;b", "system_auth", "System",
-        "gr\xc3\xb6\xc3\x9f"
-        "e"}) {
+       {"", "1a", "_a", "a-b", "a.b", "a b", "a\"b", "a;b", "system_auth", "System", "\xc3\xb6"}) {
     EXPECT_FALSE(IsKeyspaceName(bad)) << bad;
   }
   EXPECT_TRUE(IsKeyspaceName(std::string(48, 'a')));
