@@ -50,6 +50,14 @@ foreach(package libre2 libutf8proc libxxhash libsqlite3 libyaml-cpp rapidjson nl
     DESTINATION "${CAPI_INSTALL_DOC}/licenses" RENAME "${package}.txt" OPTIONAL)
 endforeach()
 
+if(CAPI_WITH_CLUSTER)
+  set(CAPI_CRATE_LICENSES "${CMAKE_BINARY_DIR}/rust-crates.txt")
+  install(CODE "
+    execute_process(COMMAND \"${CAPI_PYTHON}\" \"${CMAKE_SOURCE_DIR}/cmake/crate_licenses.py\" \"${CAPI_CARGO}\"
+      \"${CMAKE_SOURCE_DIR}/src/capi/cql/driver/Cargo.toml\" \"${CAPI_CRATE_LICENSES}\" COMMAND_ERROR_IS_FATAL ANY)")
+  install(FILES "${CAPI_CRATE_LICENSES}" DESTINATION "${CAPI_INSTALL_DOC}/licenses")
+endif()
+
 string(TOLOWER "${CMAKE_SYSTEM_NAME}-${CMAKE_SYSTEM_PROCESSOR}" CAPI_PLATFORM)
 set(CAPI_PACKAGE "${PROJECT_NAME}-${PROJECT_VERSION}-${CAPI_PLATFORM}")
 set(CAPI_PACKAGE_DIR "${CMAKE_BINARY_DIR}/package")

@@ -75,7 +75,7 @@ def test_no_symbols_of_static_libraries_are_exported(world):
     text = checked(["nm", "-D", "-C", world.build / "capi"])
     expect("arrow::" in text, "nm does not show what the program imports")
     exported = [line for line in checked(["nm", "-D", "-C", "--defined-only", world.build / "capi"]).splitlines()
-                if re.search(r"\bre2::|\butf8proc|\bXXH|\bsqlite3_|\bYAML::", line)]
+                if re.search(r"\bre2::|\butf8proc|\bXXH|\bsqlite3_|\bYAML::|\bcapi_cql_|\brust_|\btokio::", line)]
     expect(not exported, "\n".join(exported[:20]))
 
 
@@ -89,6 +89,17 @@ def test_folder_is_complete(world):
                  "share/bash-completion/completions/capi", "share/zsh/site-functions/_capi", "share/fish/vendor_completions.d/capi.fish"):
         expect(name in names, f"missing: {name}")
     expect(os.access(world.installed.program, os.X_OK), "bin/capi is not executable")
+
+
+def test_licences_of_crates_are_shipped_with_the_cluster(world):
+    path = world.installed.folder / "share/doc/capillaries/licenses/rust-crates.txt"
+    if not (world.build / "driver").is_dir():
+        expect(not path.exists(), "licences of crates that are not linked")
+        return
+    text = path.read_text()
+    for crate in ("scylla 1.", "tokio 1.", "openssl 0."):
+        expect(f"\n{crate}" in text, f"missing: {crate}")
+    expect("Apache License" in text and "MIT" in text, "no texts of licences")
 
 
 def test_libraries_are_exactly_those_needed(world):

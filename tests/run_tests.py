@@ -11,14 +11,28 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tests.services.services import Services  # noqa: E402
+
 UNIT_TEST_TIMEOUT_SECONDS = 1500
 # For each target; $CAPI_FUZZ_SECONDS wins.
 FUZZ_SECONDS = 15
 FULL_FUZZ_SECONDS = 600
 # Seeded runs of service/simulation_test.cc.
 FULL_SIMULATION = {"CAPI_SIM_SEEDS": "2000"}
-TSAN_ROOMS = ["exec", "workflow", "state", "queue"]
+TSAN_ROOMS = ["exec", "cql", "workflow", "state", "queue"]
 TSAN_ENVIRONMENT = {"TSAN_OPTIONS": "ignore_noninstrumented_modules=1 halt_on_error=1"}
+
+# Servers that the unit tests of a room use (tests/services/services.py).
+SERVERS = {
+    "cql": ["cassandra"],
+    "state": ["cassandra"],
+    "store": ["cassandra"],
+    "service": ["cassandra"],
+}
+# Further ones that are too large to keep: for the release preset, and stopped after the room.
+RELEASE_SERVERS = {"cql": ["secure_cassandra", "cassandra_nodes"]}
 
 
 class Totals:
@@ -77,21 +91,36 @@ def build(preset, targets, totals, configure=()):
     return ok
 
 
-def unit_tests(preset, totals, rooms=None, environment=None):
+def servers(room, names, services, totals):
+    """Variables that tell the tests of a room where its servers are. A server that does not start is a failure."""
+    started = time.monotonic()
+    try:
+        return services.environment(*names)
+    except Exception as error:
+        print(error)
+        totals.add(f"servers of {room}", 0, 1, 0, time.monotonic() - started)
+        return {}
+
+
+def unit_tests(preset, totals, services, rooms=None, environment=None):
     for binary in sorted((ROOT / "build" / preset).glob("capi_*_test")):
         room = binary.name[len("capi_"):-len("_test")]
         if rooms is not None and room not in rooms:
             continue
+        passing = RELEASE_SERVERS.get(room, []) if preset == "release" else []
+        addresses = servers(room, [*SERVERS.get(room, []), *passing], services, totals)
         started = time.monotonic()
         with tempfile.NamedTemporaryFile(suffix=".json") as report:
             try:
                 process = subprocess.run([binary, f"--gtest_output=json:{report.name}"], cwd=ROOT, stdout=subprocess.PIPE,
                                          stderr=subprocess.STDOUT, text=True, errors="replace", timeout=UNIT_TEST_TIMEOUT_SECONDS,
-                                         env={**os.environ, **(environment or {})})
+                                         env={**os.environ, **addresses, **(environment or {})})
             except subprocess.TimeoutExpired as error:
                 print((error.stdout or b"").decode(errors="replace")[-6000:])
                 totals.add(f"{preset} {room} (timed out)", 0, 1, 0, time.monotonic() - started)
                 continue
+            finally:
+                services.stop(*passing)
             text = pathlib.Path(report.name).read_text()
         totals.note_cases(process.stdout)
         if not text:
@@ -128,12 +157,18 @@ def main():
     parser.add_argument("--full", action="store_true", help="the long counts, all sanitizer presets, tidy on everything")
     options = parser.parse_args()
     totals = Totals()
+    with Services() as services:
+        run_all(options, totals, services)
+    return totals.report()
+
+
+def run_all(options, totals, services):
     python = sys.executable
     full = ["--full"] if options.full else []
 
     counted("checks", [python, "tests/checks.py", *full], totals)
     if build("release", [], totals, ["-DCAPI_BUILD_TESTS=ON"]):
-        unit_tests("release", totals, environment=FULL_SIMULATION if options.full else None)
+        unit_tests("release", totals, services, environment=FULL_SIMULATION if options.full else None)
         counted("integration", [python, "tests/integration_test.py", "--capi", "build/release/capi", *full], totals)
         counted("python", [python, "tests/python_test.py", "--capi", "build/release/capi", *full], totals)
         counted("parquet", [python, "tests/parquet_test.py", "--capi", "build/release/capi", *full], totals)
@@ -142,15 +177,14 @@ def main():
         counted("install", [python, "tests/install_test.py", "build/release"], totals)
         counted("tidy", [python, "tests/tidy_test.py", "build/release", *full], totals)
     if build("asan-ubsan", [], totals):
-        unit_tests("asan-ubsan", totals)
+        unit_tests("asan-ubsan", totals, services)
     if build("tsan", [f"capi_{room}_test" for room in TSAN_ROOMS], totals):
-        unit_tests("tsan", totals, TSAN_ROOMS, TSAN_ENVIRONMENT)
+        unit_tests("tsan", totals, services, TSAN_ROOMS, TSAN_ENVIRONMENT)
     if build("fuzz", [path.stem for path in sorted((ROOT / "src").rglob("*_fuzz.cc"))], totals):
         seconds = FULL_FUZZ_SECONDS if options.full else FUZZ_SECONDS
         counted("fuzz", [python, "tests/fuzz_test.py", "build/fuzz", "--seconds", seconds], totals)
     if options.full and build("debug", [], totals):
-        unit_tests("debug", totals)
-    return totals.report()
+        unit_tests("debug", totals, services)
 
 
 if __name__ == "__main__":

@@ -184,8 +184,7 @@ class Node:
             "saved_caches_directory": str(data / "saved_caches"),
             "hints_directory": str(data / "hints"),
             "cdc_raw_directory": str(data / "cdc_raw"),
-            "commitlog_sync": "periodic",
-            "commitlog_sync_period": "10s",
+            **({"commitlog_sync": "batch"} if cluster.durable else {"commitlog_sync": "periodic", "commitlog_sync_period": "10s"}),
             "commitlog_segment_size": "16MiB",
             "commitlog_total_space": "128MiB",
             "memtable_heap_space": f"{cluster.heap_mb // 6}MiB",
@@ -312,11 +311,12 @@ class Node:
 class CassandraCluster:
     """Starts in __enter__ (or start()), ends and leaves nothing in __exit__ (or stop()).
 
+    durable: what is acknowledged outlives kill(); otherwise, as with Cassandra's own settings, the last ten seconds may be lost.
     settings: further keys of cassandra.yaml.
     """
 
     def __init__(self, nodes=1, authentication=False, tls=False, client_certificates=False, heap_mb=384, write_timeout_ms=5000,
-                 read_timeout_ms=5000, cas_timeout_ms=1800, settings=None, ends_with_parent=True):
+                 read_timeout_ms=5000, cas_timeout_ms=1800, durable=False, settings=None, ends_with_parent=True):
         self.count = nodes
         self.authentication = authentication
         self.tls = tls
@@ -325,6 +325,7 @@ class CassandraCluster:
         self.write_timeout_ms = write_timeout_ms
         self.read_timeout_ms = read_timeout_ms
         self.cas_timeout_ms = cas_timeout_ms
+        self.durable = durable
         self.settings = settings or {}
         self.ends_with_parent = ends_with_parent
         self.certificates = None

@@ -23,22 +23,36 @@ def _secure_cassandra(stack):
     return {"CAPI_TEST_CASSANDRA_SECURE": cluster.address, "CAPI_TEST_CASSANDRA_CERTIFICATES": str(cluster.certificates.folder)}
 
 
+def _cassandra_nodes(stack):
+    """Three, with their process ids."""
+    cluster = stack.enter_context(CassandraCluster(nodes=3, heap_mb=256, write_timeout_ms=2000, read_timeout_ms=2000))
+    return {"CAPI_TEST_CASSANDRA_NODES": ",".join(cluster.addresses),
+            "CAPI_TEST_CASSANDRA_PIDS": ",".join(str(node.pid) for node in cluster.nodes)}
+
+
 class Services:
     # name: (the variable that says that there is one, how to start it)
     STARTERS = {
         "cassandra": ("CAPI_TEST_CASSANDRA", _cassandra),
         "secure_cassandra": ("CAPI_TEST_CASSANDRA_SECURE", _secure_cassandra),
+        "cassandra_nodes": ("CAPI_TEST_CASSANDRA_NODES", _cassandra_nodes),
     }
 
     def __init__(self):
-        self._stack = contextlib.ExitStack()
-        self._variables = {}
+        self._running = {}  # name: (stack, variables)
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self._stack.close()
+        self.stop(*self._running)
+
+    def stop(self, *names):
+        """Those that run."""
+        for name in list(names):
+            if name in self._running:
+                stack, _ = self._running.pop(name)
+                stack.close()
 
     def environment(self, *names):
         """Variables for the programs that use these servers. Raises RuntimeError if one does not start."""
@@ -47,7 +61,8 @@ class Services:
             variable, start = self.STARTERS[name]
             if variable in os.environ:
                 continue
-            if name not in self._variables:
-                self._variables[name] = start(self._stack)
-            result.update(self._variables[name])
+            if name not in self._running:
+                stack = contextlib.ExitStack()
+                self._running[name] = (stack, start(stack))
+            result.update(self._running[name][1])
         return result

@@ -167,7 +167,7 @@ void Operation::Receive(const CapiCqlReply& reply) {
 }
 
 void Operation::ReceiveError(const CapiCqlReply& reply) {
-  if (reply.code == kCqlOverloaded || reply.code == kCqlTimedOut) {
+  if (reply.code == kCqlOverloaded || (reply.code == kCqlTimedOut && TellsLoad())) {
     link_->window.Report(Window::Signal::kOverload, sent_);
   }
   const int64_t pause_ms = NextPauseMs(reply.code);

@@ -37,7 +37,7 @@ class PreparedStatement final : public Statement {
 
 /// What the operations of a session share.
 struct Link {
-  Link(const SessionOptions& options_in)
+  explicit Link(const SessionOptions& options_in)
       : options(options_in), window(options.max_requests_in_flight, options.max_bytes_in_flight) {}
   ~Link();
   Link(const Link&) = delete;
@@ -103,6 +103,10 @@ class Operation {
   void ReceiveError(const CapiCqlReply& reply);
   /// -1: not any more.
   int64_t NextPauseMs(int32_t code);
+  /// Conditional writes also take long because others want the same row.
+  bool TellsLoad() const {
+    return task_.kind == Kind::kExecute && task_.repeat == Repeat::kIdempotent;
+  }
   std::string_view Subject() const;
   void Finish(Result<Answer> result);
 

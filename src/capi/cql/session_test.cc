@@ -77,6 +77,21 @@ TEST_F(SessionTest, NullsAndEmptyValuesStayApart) {
   EXPECT_TRUE(Execute("SELECT a FROM " + Table("nulls") + " WHERE id = 3").empty());
 }
 
+TEST_F(SessionTest, RowsMayBeginWithNulls) {
+  CreateTable("leading", "p int, c int, v text, w text, PRIMARY KEY (p, c)");
+  Execute("INSERT INTO " + Table("leading") + " (p, c) VALUES (1, 1)");
+  Execute("INSERT INTO " + Table("leading") + " (p, c, w) VALUES (1, 2, 'x')");
+  Execute("INSERT INTO " + Table("leading") + " (p, c, v) VALUES (1, 3, 'y')");
+  const Rows rows = Execute("SELECT v, w FROM " + Table("leading") + " WHERE p = 1");
+  ASSERT_EQ(rows.size(), 3);
+  EXPECT_TRUE(rows.IsNull(0, 0));
+  EXPECT_TRUE(rows.IsNull(0, 1));
+  EXPECT_TRUE(rows.IsNull(1, 0));
+  EXPECT_EQ(rows.Cell(1, 1), "x");
+  EXPECT_EQ(rows.Cell(2, 0), "y");
+  EXPECT_TRUE(rows.IsNull(2, 1));
+}
+
 TEST_F(SessionTest, ExtremesOfNumbers) {
   CreateTable("extremes", "id int PRIMARY KEY, bi bigint, d double");
   const std::string insert = "INSERT INTO " + Table("extremes") + " (id, bi, d) VALUES (?, ?, ?)";

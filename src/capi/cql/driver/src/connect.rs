@@ -18,6 +18,7 @@ use crate::{request, tls, Config, Driver};
 
 /// A connection over which nothing comes for so long is asked for a sign of life.
 const KEEPALIVE: Duration = Duration::from_secs(5);
+const SCHEMA_AGREEMENT_INTERVAL: Duration = Duration::from_millis(20);
 
 fn millis(value: i64) -> Duration {
     Duration::from_millis(value.max(1) as u64)
@@ -46,8 +47,8 @@ pub unsafe fn connect(config: &Config) -> Result<Driver, Failure> {
         .request_timeout(Some(timeout))
         .retry_policy(Arc::new(FallthroughRetryPolicy::new()))
         .build();
-    let connections = NonZero::new(config.connections_per_host.max(1) as usize)
-        .unwrap_or(NonZero::<usize>::MIN);
+    let connections =
+        NonZero::new(config.connections_per_host.max(1) as usize).unwrap_or(NonZero::<usize>::MIN);
     let mut builder = SessionBuilder::new()
         .known_nodes(&hosts)
         .connection_timeout(connect_timeout)
@@ -56,7 +57,9 @@ pub unsafe fn connect(config: &Config) -> Result<Driver, Failure> {
         .pool_size(PoolSize::PerHost(connections))
         .keepalive_interval(KEEPALIVE)
         .keepalive_timeout(timeout)
-        .fetch_schema_metadata(true)
+        // Of the schema only what routing needs: keyspaces may have thousands of tables.
+        .fetch_full_schema_metadata(false)
+        .schema_agreement_interval(SCHEMA_AGREEMENT_INTERVAL)
         .default_execution_profile_handle(profile.into_handle());
     if config.authenticate {
         builder = builder.user(config.username.to_text(), config.password.to_text());
@@ -74,5 +77,9 @@ pub unsafe fn connect(config: &Config) -> Result<Driver, Failure> {
         .block_on(async { tokio::time::timeout(limit, builder.build()).await })
         .map_err(|_| Failure::new(Code::Unavailable, "the connection was not set up in time"))?
         .map_err(|error| Failure::from(&error))?;
-    Ok(Driver { runtime, session: Arc::new(session), timeout })
+    Ok(Driver {
+        runtime,
+        session: Arc::new(session),
+        timeout,
+    })
 }

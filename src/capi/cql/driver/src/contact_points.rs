@@ -26,12 +26,18 @@ impl OnlyContactPoints {
                 .to_socket_addrs()
                 .map_err(|error| Failure::new(Code::Unavailable, format!("{host}: {error}")))?
                 .collect();
-            let target = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first());
+            let target = addresses
+                .iter()
+                .find(|address| address.is_ipv4())
+                .or(addresses.first());
             targets.extend(target);
             known.extend(addresses);
         }
         if targets.is_empty() {
-            return Err(Failure::new(Code::Unavailable, "the contact points have no addresses"));
+            return Err(Failure::new(
+                Code::Unavailable,
+                "the contact points have no addresses",
+            ));
         }
         Ok(OnlyContactPoints { known, targets })
     }

@@ -34,7 +34,10 @@ pub struct Failure {
 
 impl Failure {
     pub fn new(code: Code, message: impl Display) -> Failure {
-        Failure { code, message: message.to_string() }
+        Failure {
+            code,
+            message: message.to_string(),
+        }
     }
 }
 
@@ -111,9 +114,9 @@ fn connection(error: &ConnectionError) -> Failure {
 impl From<&ConnectionPoolError> for Failure {
     fn from(error: &ConnectionPoolError) -> Failure {
         match error {
-            ConnectionPoolError::Broken { last_connection_error } => {
-                connection(last_connection_error)
-            }
+            ConnectionPoolError::Broken {
+                last_connection_error,
+            } => connection(last_connection_error),
             _ => Failure::new(Code::Unavailable, error),
         }
     }

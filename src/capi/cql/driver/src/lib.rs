@@ -35,15 +35,25 @@ pub struct Text {
 
 impl Text {
     fn of(bytes: &[u8]) -> Text {
-        Text { data: bytes.as_ptr(), size: bytes.len() }
+        Text {
+            data: bytes.as_ptr(),
+            size: bytes.len(),
+        }
     }
 
-    const EMPTY: Text = Text { data: ptr::null(), size: 0 };
+    const EMPTY: Text = Text {
+        data: ptr::null(),
+        size: 0,
+    };
 
     /// # Safety
     /// The bytes must live and stay unchanged as long as the result is used.
     unsafe fn bytes<'a>(&self) -> &'a [u8] {
-        if self.size == 0 { &[] } else { slice::from_raw_parts(self.data, self.size) }
+        if self.size == 0 {
+            &[]
+        } else {
+            slice::from_raw_parts(self.data, self.size)
+        }
     }
 
     /// # Safety
@@ -156,7 +166,10 @@ pub unsafe extern "C" fn capi_cql_connect(
     context: *mut c_void,
     done: DoneFunction,
 ) -> *mut Driver {
-    let done = Done { function: done, context };
+    let done = Done {
+        function: done,
+        context,
+    };
     match connect::connect(&*config) {
         Ok(driver) => {
             done.call(&Reply::empty());
@@ -173,7 +186,9 @@ pub unsafe extern "C" fn capi_cql_connect(
 /// As driver_internal.h says.
 #[no_mangle]
 pub unsafe extern "C" fn capi_cql_close(driver: *mut Driver) {
-    let Driver { runtime, session, .. } = *Box::from_raw(driver);
+    let Driver {
+        runtime, session, ..
+    } = *Box::from_raw(driver);
     drop(session);
     runtime.shutdown_timeout(Duration::from_secs(5));
 }
@@ -190,13 +205,16 @@ pub unsafe extern "C" fn capi_cql_prepare(
     done: DoneFunction,
 ) {
     let driver = &*driver;
-    let done = Done { function: done, context };
+    let done = Done {
+        function: done,
+        context,
+    };
     let work = request::prepare(
         driver.session.clone(),
         cql.to_text(),
         idempotent,
         driver.timeout,
-        request::pause(delay_ms),
+        delay_ms,
     );
     driver.runtime.spawn(async move {
         match work.await {
@@ -234,7 +252,10 @@ pub unsafe extern "C" fn capi_cql_execute(
     done: DoneFunction,
 ) {
     let driver = &*driver;
-    let done = Done { function: done, context };
+    let done = Done {
+        function: done,
+        context,
+    };
     let work = request::Execution::new(&*request);
     let session = driver.session.clone();
     driver.runtime.spawn(async move {
@@ -257,12 +278,15 @@ pub unsafe extern "C" fn capi_cql_schema(
     done: DoneFunction,
 ) {
     let driver = &*driver;
-    let done = Done { function: done, context };
+    let done = Done {
+        function: done,
+        context,
+    };
     let work = request::change_schema(
         driver.session.clone(),
         cql.to_text(),
         Duration::from_millis(timeout_ms.max(1) as u64),
-        request::pause(delay_ms),
+        delay_ms,
     );
     driver.runtime.spawn(async move {
         match work.await {

@@ -1,6 +1,5 @@
 //! Statements on their way to the server.
 
-use std::future::Future;
 use std::num::NonZero;
 use std::slice;
 use std::sync::Arc;
@@ -24,11 +23,9 @@ pub fn consistency(number: i32) -> Option<Consistency> {
 }
 
 /// What a repeated request waits for.
-pub fn pause(delay_ms: i64) -> impl Future<Output = ()> + Send + 'static {
-    async move {
-        if delay_ms > 0 {
-            tokio::time::sleep(Duration::from_millis(delay_ms as u64)).await;
-        }
+async fn pause(delay_ms: i64) {
+    if delay_ms > 0 {
+        tokio::time::sleep(Duration::from_millis(delay_ms as u64)).await;
     }
 }
 
@@ -37,9 +34,9 @@ pub async fn prepare(
     cql: String,
     idempotent: bool,
     timeout: Duration,
-    pause: impl Future<Output = ()>,
+    delay_ms: i64,
 ) -> Result<PreparedStatement, Failure> {
-    pause.await;
+    pause(delay_ms).await;
     // The driver itself waits without limit.
     let mut prepared = tokio::time::timeout(timeout, session.prepare(cql))
         .await
@@ -53,12 +50,15 @@ pub async fn change_schema(
     session: Arc<Session>,
     cql: String,
     timeout: Duration,
-    pause: impl Future<Output = ()>,
+    delay_ms: i64,
 ) -> Result<(), Failure> {
-    pause.await;
+    pause(delay_ms).await;
     let mut statement = Unprepared::new(cql);
     statement.set_request_timeout(Some(timeout));
-    session.query_unpaged(statement, ()).await.map_err(|error| Failure::from(&error))?;
+    session
+        .query_unpaged(statement, ())
+        .await
+        .map_err(|error| Failure::from(&error))?;
     Ok(())
 }
 
@@ -119,7 +119,10 @@ impl Execution {
             .execute_single_page(&prepared, values, self.paging_state)
             .await
             .map_err(|error| Failure::from(&error))?;
-        Ok(Answer { result, paging: Some(paging) })
+        Ok(Answer {
+            result,
+            paging: Some(paging),
+        })
     }
 
     async fn run_batch(self, session: &Session) -> Result<Answer, Failure> {
@@ -134,7 +137,13 @@ impl Execution {
             batch.set_consistency(consistency);
         }
         batch.set_serial_consistency(Some(self.serial));
-        let result = session.batch(&batch, values).await.map_err(|error| Failure::from(&error))?;
-        Ok(Answer { result, paging: None })
+        let result = session
+            .batch(&batch, values)
+            .await
+            .map_err(|error| Failure::from(&error))?;
+        Ok(Answer {
+            result,
+            paging: None,
+        })
     }
 }

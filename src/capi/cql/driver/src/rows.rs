@@ -75,7 +75,14 @@ pub fn deliver(answer: Answer, done: Done) {
         return;
     }
     match answer.result.into_rows_result().map_err(broken) {
-        Ok(rows) => deliver_rows(Page { rows, nulls: Vec::new() }, answer.paging, done),
+        Ok(rows) => deliver_rows(
+            Page {
+                rows,
+                nulls: Vec::new(),
+            },
+            answer.paging,
+            done,
+        ),
         Err(failure) => done.fail(&failure),
     }
 }
@@ -88,8 +95,12 @@ fn deliver_rows(page: Page, paging: Option<PagingStateResponse>, done: Done) {
         Err(failure) => return done.fail(&failure),
     }
     reply.num_rows = page.rows.rows_num() as i64;
-    let names: Vec<String> =
-        page.rows.column_specs().iter().map(|column| column.name().to_string()).collect();
+    let names: Vec<String> = page
+        .rows
+        .column_specs()
+        .iter()
+        .map(|column| column.name().to_string())
+        .collect();
     let columns: Vec<Text> = names.iter().map(|name| Text::of(name.as_bytes())).collect();
     reply.columns = columns.as_ptr();
     reply.num_columns = columns.len();

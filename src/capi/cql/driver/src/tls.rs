@@ -15,7 +15,10 @@ const WRONG_ADDRESS: i32 = 64;
 /// The driver connects to addresses and asks for the address in the certificate. A certificate for
 /// the name of a contact point is good too.
 fn names_a_contact_point(store: &X509StoreContextRef, names: &[String]) -> bool {
-    let Some(alternatives) = store.current_cert().and_then(|leaf| leaf.subject_alt_names()) else {
+    let Some(alternatives) = store
+        .current_cert()
+        .and_then(|leaf| leaf.subject_alt_names())
+    else {
         return false;
     };
     alternatives
@@ -26,7 +29,10 @@ fn names_a_contact_point(store: &X509StoreContextRef, names: &[String]) -> bool 
 
 fn file(what: &str, path: &str, result: Result<(), ErrorStack>) -> Result<(), Failure> {
     result.map_err(|error| {
-        Failure::new(Code::BadConfiguration, format!("{what} {path} cannot be used: {error}"))
+        Failure::new(
+            Code::BadConfiguration,
+            format!("{what} {path} cannot be used: {error}"),
+        )
     })
 }
 
@@ -39,7 +45,9 @@ fn roots_of(path: &str) -> Result<X509Store, String> {
     }
     let mut store = X509StoreBuilder::new().map_err(|error| error.to_string())?;
     for certificate in certificates {
-        store.add_cert(certificate).map_err(|error| error.to_string())?;
+        store
+            .add_cert(certificate)
+            .map_err(|error| error.to_string())?;
     }
     Ok(store.build())
 }
@@ -51,16 +59,27 @@ pub unsafe fn context(config: &Config, hosts: &[String]) -> Result<OpenSsl010Con
         .map_err(|error| Failure::new(Code::BadConfiguration, error))?;
     let certificate = config.certificate_path.to_text();
     if !certificate.is_empty() {
-        file("certificate", &certificate, builder.set_certificate_chain_file(&certificate))?;
+        file(
+            "certificate",
+            &certificate,
+            builder.set_certificate_chain_file(&certificate),
+        )?;
     }
     let key = config.key_path.to_text();
     if !key.is_empty() {
-        file("key", &key, builder.set_private_key_file(&key, SslFiletype::PEM))?;
+        file(
+            "key",
+            &key,
+            builder.set_private_key_file(&key, SslFiletype::PEM),
+        )?;
     }
     let roots = config.ca_path.to_text();
     if !roots.is_empty() {
         let store = roots_of(&roots).map_err(|error| {
-            Failure::new(Code::BadConfiguration, format!("CA file {roots} cannot be used: {error}"))
+            Failure::new(
+                Code::BadConfiguration,
+                format!("CA file {roots} cannot be used: {error}"),
+            )
         })?;
         builder.set_cert_store(store);
     }

@@ -52,7 +52,9 @@ impl SerializeRow for RawValues {
         }
         let wanted = context.columns().len();
         if count != wanted {
-            return Err(wrong(format!("the statement takes {wanted} values, {count} are given")));
+            return Err(wrong(format!(
+                "the statement takes {wanted} values, {count} are given"
+            )));
         }
         Ok(())
     }
