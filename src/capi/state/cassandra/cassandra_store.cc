@@ -15,6 +15,16 @@ namespace capi::state {
 
 namespace {
 constexpr int64_t kFreshNs = 1000000000;
+/// How long the row of an expired owner stays: far longer than a write can be late.
+constexpr int64_t kKeepGoneMs = 3600000;
+
+// Columns of kSelectOwner(s).
+constexpr int kRenewals = 2;
+constexpr int kGoneMs = 3;
+
+bool IsRegistered(const cql::Rows& rows, int64_t row) {
+  return row < rows.size() && rows.IsNull(row, kGoneMs);
+}
 }  // namespace
 
 Result<std::unique_ptr<StateStore>> OpenCassandraStore(Env* env, cql::Session* session,
@@ -59,7 +69,8 @@ Status CassandraStore::RegisterOwner(const OwnerRecord& record) {
       WriteIf(env_, session_, {insert}, [&](cql::Consistency consistency) -> Result<Seen> {
         CAPI_ASSIGN_OR_RETURN(const cql::Rows rows, Read(select, consistency));
         if (rows.empty()) return Seen::kReady;
-        const bool ours = rows.Text(0, 1) == owner.instance && rows.Integer(0, 2) == owner.renewals;
+        const bool ours = IsRegistered(rows, 0) && rows.Text(0, 1) == owner.instance &&
+                          rows.Integer(0, kRenewals) == owner.renewals;
         return ours ? Seen::kOurs : Seen::kOther;
       }));
   if (!applied) return BugError("owner is registered already: " + std::to_string(owner.owner));
@@ -80,8 +91,8 @@ Result<bool> CassandraStore::RenewOwner(OwnerId owner) {
   while (true) {
     if (!seen) {
       CAPI_ASSIGN_OR_RETURN(const cql::Rows rows, Read(select));
-      if (rows.empty()) return false;
-      seen = rows.Integer(0, 2);
+      if (!IsRegistered(rows, 0)) return false;
+      seen = rows.Integer(0, kRenewals);
     }
     CAPI_ASSIGN_OR_RETURN(cql::Request renew, statements_.Make(Cql::kRenewOwner));
     renew.values.BigInt(*seen + 1).BigInt(owner).BigInt(*seen);
@@ -89,10 +100,10 @@ Result<bool> CassandraStore::RenewOwner(OwnerId owner) {
         const bool applied,
         WriteIf(env_, session_, {renew}, [&](cql::Consistency consistency) -> Result<Seen> {
           CAPI_ASSIGN_OR_RETURN(const cql::Rows rows, Read(select, consistency));
-          if (rows.empty()) return Seen::kOther;
-          if (rows.Integer(0, 2) == *seen) return Seen::kReady;
+          if (!IsRegistered(rows, 0)) return Seen::kOther;
+          if (rows.Integer(0, kRenewals) == *seen) return Seen::kReady;
           // Nobody else renews us.
-          return rows.Integer(0, 2) == *seen + 1 ? Seen::kOurs : Seen::kOther;
+          return rows.Integer(0, kRenewals) == *seen + 1 ? Seen::kOurs : Seen::kOther;
         }));
     if (!applied) {
       seen.reset();
@@ -114,7 +125,9 @@ Result<std::vector<OwnerRecord>> CassandraStore::Owners() {
   CAPI_ASSIGN_OR_RETURN(const cql::Rows rows, Read(std::move(select)));
   std::vector<OwnerRecord> owners;
   for (int64_t row = 0; row < rows.size(); ++row) {
-    owners.push_back({rows.Integer(row, 0), std::string(rows.Text(row, 1)), rows.Integer(row, 2)});
+    if (!IsRegistered(rows, row)) continue;
+    owners.push_back(
+        {rows.Integer(row, 0), std::string(rows.Text(row, 1)), rows.Integer(row, kRenewals)});
   }
   const std::lock_guard lock(mutex_);
   owners_.clear();
@@ -147,15 +160,15 @@ Result<std::optional<std::vector<BatchRecord>>> CassandraStore::ExpireOwner(Owne
                                                                             int64_t seen_renewals) {
   CAPI_ASSIGN_OR_RETURN(cql::Request select, statements_.Make(Cql::kSelectOwner));
   select.values.BigInt(owner);
-  CAPI_ASSIGN_OR_RETURN(cql::Request remove, statements_.Make(Cql::kDeleteOwner));
-  remove.values.BigInt(owner).BigInt(seen_renewals);
+  CAPI_ASSIGN_OR_RETURN(cql::Request remove, statements_.Make(Cql::kExpireOwner));
+  remove.values.BigInt(env_->NowMillis()).BigInt(owner).BigInt(seen_renewals);
   CAPI_ASSIGN_OR_RETURN(
       const bool removed,
       WriteIf(env_, session_, {remove}, [&](cql::Consistency consistency) -> Result<Seen> {
         CAPI_ASSIGN_OR_RETURN(const cql::Rows rows, Read(select, consistency));
         // If it was somebody else who removed it, both give its claims back, which does no harm.
-        if (rows.empty()) return Seen::kOurs;
-        return rows.Integer(0, 2) == seen_renewals ? Seen::kReady : Seen::kOther;
+        if (!IsRegistered(rows, 0)) return Seen::kOurs;
+        return rows.Integer(0, kRenewals) == seen_renewals ? Seen::kReady : Seen::kOther;
       }));
   if (!removed) return std::nullopt;
   {
@@ -192,7 +205,22 @@ Result<std::optional<std::vector<BatchRecord>>> CassandraStore::ExpireOwner(Owne
   }
   CAPI_RETURN_NOT_OK(FailInterrupted(interrupted));
   CAPI_RETURN_NOT_OK(ReleaseAttempts(releases));
+  CAPI_RETURN_NOT_OK(ForgetOldOwners());
   return lost;
+}
+
+Status CassandraStore::ForgetOldOwners() {
+  CAPI_ASSIGN_OR_RETURN(cql::Request select, statements_.Make(Cql::kSelectOwners));
+  CAPI_ASSIGN_OR_RETURN(const cql::Rows rows, Read(std::move(select)));
+  const int64_t now = env_->NowMillis();
+  for (int64_t row = 0; row < rows.size(); ++row) {
+    const int64_t gone_ms = rows.Integer(row, kGoneMs);
+    if (IsRegistered(rows, row) || now - gone_ms < kKeepGoneMs) continue;
+    CAPI_ASSIGN_OR_RETURN(cql::Request forget, statements_.Make(Cql::kForgetOwner));
+    forget.values.BigInt(rows.Integer(row, 0)).BigInt(gone_ms);
+    CAPI_RETURN_NOT_OK(Once(std::move(forget)));
+  }
+  return Status::OK();
 }
 
 }  // namespace capi::state

@@ -107,6 +107,7 @@ class CassandraStore final : public StateStore {
                          cql::Consistency consistency = cql::Consistency::kDefault);
 
   // Owners.
+  Status ForgetOldOwners();
   Result<std::set<OwnerId>> ReadOwnerIds(bool cached_ones_do);
   std::string InstanceOf(OwnerId owner);
 

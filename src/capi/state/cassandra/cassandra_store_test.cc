@@ -324,6 +324,26 @@ TEST_F(CassandraStoreTest, InterruptedBatchesThatMustNotBeRepeatedFailWhenSomebo
   EXPECT_EQ(batches[0].error.error_class, "interrupted_batch");
 }
 
+TEST_F(CassandraStoreTest, AnExpiredOwnerDoesNotComeBack) {
+  ASSERT_TRUE(witness_->ExpireOwner(me_, 0)->has_value());
+  EXPECT_FALSE(store_->RegisterOwner({me_, "late", 0}).ok());
+  EXPECT_FALSE(store_->RenewOwner(me_).ValueOrDie());
+  for (const OwnerRecord& owner : witness_->Owners().ValueOrDie()) EXPECT_NE(owner.owner, me_);
+  // Its row is removed when it is old.
+  CassandraTestServer& server = CassandraTestServer::Instance();
+  const std::string row = server.keyspace() + ".wf_capi_owner ";
+  const std::string key = " WHERE part = 0 AND owner = " + std::to_string(me_);
+  cql::Request age;
+  age.statement = server.session()
+                      ->Prepare("UPDATE " + row + "SET gone_ms = 1" + key + " IF EXISTS", false)
+                      .ValueOrDie();
+  ASSERT_TRUE(server.session()->ExecuteConditional({age})->applied);
+  ASSERT_TRUE(store_->ExpireOwner(other_, 0)->has_value());
+  cql::Request select;
+  select.statement = server.session()->Prepare("SELECT owner FROM " + row + key, true).ValueOrDie();
+  EXPECT_TRUE(server.session()->Execute(select)->empty());
+}
+
 TEST_F(CassandraStoreTest, AClaimMadeAfterTheOwnersExpiryIsTakenOver) {
   const NodeId node{NewRun(), 0};
   ASSERT_EQ(store_->ClaimBatches(node, 0, 1, me_)->size(), 1u);  // it has read the owners now

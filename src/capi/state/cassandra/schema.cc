@@ -17,8 +17,14 @@ const std::vector<WorkflowTable>& OwnWorkflowTables() {
   // `nonce` is a random number of the last conditional write: after a time-out it tells whether
   // the row carries that write. `part` is always 0: one partition for all rows.
   static const std::vector<WorkflowTable> kTables = {
+      // gone_ms: set when the owner was expired. The row stays for a while, so that a registration
+      // that arrives late does not bring the owner back.
       {"wf_capi_owner",
-       {{"part", "int"}, {"owner", "bigint"}, {"instance", "text"}, {"renewals", "bigint"}},
+       {{"part", "int"},
+        {"owner", "bigint"},
+        {"instance", "text"},
+        {"renewals", "bigint"},
+        {"gone_ms", "bigint"}},
        {"part", "owner"}},
       {"wf_capi_node",
        {{"run_id", "bigint"},

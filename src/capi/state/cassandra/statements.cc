@@ -36,15 +36,22 @@ Text TextOf(Cql id) {
     case Cql::kRenewOwner:
       return {
           "UPDATE $wf_capi_owner SET renewals = ? WHERE part = 0 AND owner = ? "
-          "IF renewals = ?",
+          "IF renewals = ? AND gone_ms = null",
           false};
-    case Cql::kDeleteOwner:
-      return {"DELETE FROM $wf_capi_owner WHERE part = 0 AND owner = ? IF renewals = ?", false};
+    case Cql::kExpireOwner:
+      return {
+          "UPDATE $wf_capi_owner SET gone_ms = ? WHERE part = 0 AND owner = ? "
+          "IF renewals = ? AND gone_ms = null",
+          false};
+    case Cql::kForgetOwner:
+      return {"DELETE FROM $wf_capi_owner WHERE part = 0 AND owner = ? IF gone_ms = ?", false};
     case Cql::kSelectOwner:
-      return {"SELECT owner, instance, renewals FROM $wf_capi_owner WHERE part = 0 AND owner = ?",
-              true};
+      return {
+          "SELECT owner, instance, renewals, gone_ms FROM $wf_capi_owner WHERE part = 0 AND "
+          "owner = ?",
+          true};
     case Cql::kSelectOwners:
-      return {"SELECT owner, instance, renewals FROM $wf_capi_owner WHERE part = 0", true};
+      return {"SELECT owner, instance, renewals, gone_ms FROM $wf_capi_owner WHERE part = 0", true};
     case Cql::kSelectCounter:
       return {"SELECT last_run FROM $wf_run_counter WHERE ks = ?", true};
     case Cql::kInsertCounter:

@@ -19,7 +19,8 @@ namespace capi::state {
 enum class Cql : uint8_t {
   kInsertOwner,
   kRenewOwner,
-  kDeleteOwner,
+  kExpireOwner,
+  kForgetOwner,
   kSelectOwner,
   kSelectOwners,
   kSelectCounter,
