@@ -29,12 +29,15 @@ install(CODE "
     execute_process(COMMAND \"$<TARGET_FILE:capi>\" completion \${shell}
       OUTPUT_FILE \"${CAPI_COMPLETIONS}/\${shell}\" COMMAND_ERROR_IS_FATAL ANY)
   endforeach()")
-install(FILES "${CAPI_COMPLETIONS}/bash"
-  DESTINATION "share/bash-completion/completions" RENAME capi)
+# The shells look for a file of the name of the program; zsh reads the names inside.
+foreach(program capi capitoolbelt)
+  install(FILES "${CAPI_COMPLETIONS}/bash"
+    DESTINATION "share/bash-completion/completions" RENAME ${program})
+  install(FILES "${CAPI_COMPLETIONS}/fish"
+    DESTINATION "share/fish/vendor_completions.d" RENAME ${program}.fish)
+endforeach()
 install(FILES "${CAPI_COMPLETIONS}/zsh"
   DESTINATION "share/zsh/site-functions" RENAME _capi)
-install(FILES "${CAPI_COMPLETIONS}/fish"
-  DESTINATION "share/fish/vendor_completions.d" RENAME capi.fish)
 
 install(FILES README.md LICENSE DESTINATION "${CAPI_INSTALL_DOC}")
 install(DIRECTORY docs DESTINATION "${CAPI_INSTALL_DOC}")

@@ -86,7 +86,8 @@ def test_folder_is_complete(world):
     documents = "share/doc/capillaries"
     for name in ("bin/capi", f"{documents}/README.md", f"{documents}/LICENSE", f"{documents}/docs/user-guide.md",
                  f"{documents}/examples/tutorial/script.yaml", f"{documents}/licenses/arrow/LICENSE.txt",
-                 "share/bash-completion/completions/capi", "share/zsh/site-functions/_capi", "share/fish/vendor_completions.d/capi.fish"):
+                 "share/bash-completion/completions/capi", "share/zsh/site-functions/_capi", "share/fish/vendor_completions.d/capi.fish",
+                 "share/bash-completion/completions/capitoolbelt", "share/fish/vendor_completions.d/capitoolbelt.fish"):
         expect(name in names, f"missing: {name}")
     expect(os.access(world.installed.program, os.X_OK), "bin/capi is not executable")
 

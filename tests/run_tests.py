@@ -172,6 +172,7 @@ def run_all(options, totals, services):
         counted("integration", [python, "tests/integration_test.py", "--capi", "build/release/capi", *full], totals)
         counted("python", [python, "tests/python_test.py", "--capi", "build/release/capi", *full], totals)
         counted("parquet", [python, "tests/parquet_test.py", "--capi", "build/release/capi", *full], totals)
+        counted("toolbelt", [python, "tests/toolbelt_test.py", "--capi", "build/release/capi"], totals)
         counted("remote", [python, "tests/remote_test.py", "--capi", "build/release/capi"], totals)
         counted("tutorial", [python, "tests/tutorial_test.py", "build/release/capi"], totals)
         counted("install", [python, "tests/install_test.py", "build/release"], totals)

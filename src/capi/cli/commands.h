@@ -36,6 +36,15 @@ void AddSchemaCommand(CLI::App* app, int* exit_code);
 void AddConfigCommand(CLI::App* app, int* exit_code);
 void AddCompletionCommand(CLI::App* app, int* exit_code);
 
+/// A command and its options as they are typed: "--threads"; of old commands "-keyspace".
+struct CommandWords {
+  std::string name;
+  std::string description;
+  std::vector<std::string> options;
+};
+/// The commands of the original's tool, for completion.
+std::vector<CommandWords> ToolbeltWords();
+
 /// True if the program was called by the name of the original's tool, or with a command of it.
 bool IsToolbeltCall(int argc, char** argv);
 int RunToolbelt(int argc, char** argv);

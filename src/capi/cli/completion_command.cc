@@ -2,6 +2,8 @@
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "capi/cli/commands.h"
 
@@ -14,12 +16,6 @@ std::string Joined(const std::vector<std::string>& words) {
   for (const std::string& word : words) text += (text.empty() ? "" : " ") + word;
   return text;
 }
-
-struct CommandWords {
-  std::string name;
-  std::string description;
-  std::vector<std::string> options;
-};
 
 /// Commands and their options, read from the parser itself.
 std::vector<CommandWords> WordsOf(const CLI::App& app) {
@@ -37,45 +33,50 @@ std::vector<CommandWords> WordsOf(const CLI::App& app) {
   return commands;
 }
 
-void PrintBash(const std::vector<CommandWords>& commands) {
+/// The program `capi`, or the original's `capitoolbelt`, whose flags are written -name=value.
+void PrintBash(const std::string& program, const std::vector<CommandWords>& commands) {
+  const bool old = program != "capi";
   std::vector<std::string> names;
   names.reserve(commands.size());
   for (const CommandWords& command : commands) names.push_back(command.name);
   std::printf(
-      "# bash completion for capi: eval \"$(capi completion bash)\"\n"
-      "_capi() {\n"
+      "_%s() {\n"
       "  local word=${COMP_WORDS[COMP_CWORD]} options=\n"
+      "%s"
       "  if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
       "    COMPREPLY=($(compgen -W '%s' -- \"$word\"))\n"
       "    return\n"
       "  fi\n"
       "  case ${COMP_WORDS[1]} in\n",
-      Joined(names).c_str());
+      program.c_str(), old ? "  [ \"$word\" = = ] && word=\n" : "", Joined(names).c_str());
   for (const CommandWords& command : commands) {
     std::printf("    %s) options='%s' ;;\n", command.name.c_str(), Joined(command.options).c_str());
   }
   std::printf(
       "  esac\n"
       "  if [[ $word == -* ]]; then\n"
-      "    COMPREPLY=($(compgen -W \"$options\" -- \"$word\"))\n"
+      "%s"
+      "    COMPREPLY=($(compgen%s -W \"$options\" -- \"$word\"))\n"
       "  else\n"
       "    COMPREPLY=($(compgen -f -- \"$word\"))\n"
       "  fi\n"
       "}\n"
-      "complete -o filenames -F _capi capi\n");
+      "complete -o filenames -F _%s %s\n",
+      old ? "    compopt -o nospace\n" : "", old ? " -S =" : "", program.c_str(), program.c_str());
 }
 
-void PrintZsh(const std::vector<CommandWords>& commands) {
+void PrintZsh(const std::string& program, const std::vector<CommandWords>& commands) {
+  const bool old = program != "capi";
   std::printf(
-      "#compdef capi\n"
-      "# zsh completion for capi: eval \"$(capi completion zsh)\"\n"
-      "_capi() {\n"
+      "_%s() {\n"
       "  local -a commands\n"
-      "  commands=(\n");
+      "  commands=(\n",
+      program.c_str());
   for (const CommandWords& command : commands) {
     std::string description = command.description;
     std::replace(description.begin(), description.end(), '\'', ' ');
-    std::printf("    '%s:%s'\n", command.name.c_str(), description.c_str());
+    const std::string colon = description.empty() ? "" : ":";
+    std::printf("    '%s'\n", (command.name + colon + description).c_str());
   }
   std::printf(
       "  )\n"
@@ -83,24 +84,27 @@ void PrintZsh(const std::vector<CommandWords>& commands) {
       "    _describe command commands\n"
       "    return\n"
       "  fi\n"
-      "  case ${words[2]} in\n");
+      "%s"
+      "  case ${words[2]} in\n",
+      old ? "  compset -P '*=' && { _files; return }\n" : "");
   for (const CommandWords& command : commands) {
-    std::printf("    %s) [[ ${words[CURRENT]} == -* ]] && compadd -- %s || _files ;;\n",
-                command.name.c_str(), Joined(command.options).c_str());
+    std::printf("    %s) [[ ${words[CURRENT]} == -* ]] && compadd %s-- %s || _files ;;\n",
+                command.name.c_str(), old ? "-S = " : "", Joined(command.options).c_str());
   }
-  std::printf("  esac\n}\ncompdef _capi capi\n");
+  std::printf("  esac\n}\n");
 }
 
-void PrintFish(const std::vector<CommandWords>& commands) {
-  std::printf("# fish completion for capi: capi completion fish | source\n");
+void PrintFish(const std::string& program, const std::vector<CommandWords>& commands) {
+  const bool old = program != "capi";
   for (const CommandWords& command : commands) {
     std::string description = command.description;
     std::replace(description.begin(), description.end(), '\'', ' ');
-    std::printf("complete -c capi -n __fish_use_subcommand -f -a %s -d '%s'\n",
+    std::printf("complete -c %s -n __fish_use_subcommand -f -a %s -d '%s'\n", program.c_str(),
                 command.name.c_str(), description.c_str());
     for (const std::string& option : command.options) {
-      std::printf("complete -c capi -n '__fish_seen_subcommand_from %s' -l %s\n",
-                  command.name.c_str(), option.substr(2).c_str());
+      std::printf("complete -c %s -n '__fish_seen_subcommand_from %s' %s\n", program.c_str(),
+                  command.name.c_str(),
+                  old ? ("-r -o " + option.substr(1)).c_str() : ("-l " + option.substr(2)).c_str());
     }
   }
 }
@@ -115,10 +119,30 @@ void AddCompletionCommand(CLI::App* app, int* exit_code) {
       ->check(CLI::IsMember({"bash", "zsh", "fish"}));
   command->footer("Example: eval \"$(capi completion bash)\"");
   command->callback([app, shell, exit_code] {
-    const std::vector<CommandWords> commands = WordsOf(*app);
-    if (*shell == "bash") PrintBash(commands);
-    if (*shell == "zsh") PrintZsh(commands);
-    if (*shell == "fish") PrintFish(commands);
+    const std::vector<std::pair<std::string, std::vector<CommandWords>>> programs = {
+        {"capi", WordsOf(*app)}, {"capitoolbelt", ToolbeltWords()}};
+    if (*shell == "bash") std::printf("# bash completion: eval \"$(capi completion bash)\"\n");
+    if (*shell == "zsh") {
+      std::printf(
+          "#compdef capi capitoolbelt\n"
+          "# zsh completion: eval \"$(capi completion zsh)\"\n");
+    }
+    if (*shell == "fish") std::printf("# fish completion: capi completion fish | source\n");
+    for (const auto& [program, commands] : programs) {
+      if (*shell == "bash") PrintBash(program, commands);
+      if (*shell == "zsh") PrintZsh(program, commands);
+      if (*shell == "fish") PrintFish(program, commands);
+    }
+    // Loaded by name, the file itself is the function; evaluated, it must register them.
+    if (*shell == "zsh") {
+      std::printf(
+          "if [[ $funcstack[1] == _capi ]]; then\n"
+          "  if [[ $service == capitoolbelt ]]; then _capitoolbelt \"$@\"; else _capi \"$@\"; fi\n"
+          "else\n"
+          "  compdef _capi capi\n"
+          "  compdef _capitoolbelt capitoolbelt\n"
+          "fi\n");
+    }
     *exit_code = kExitOk;
   });
 }

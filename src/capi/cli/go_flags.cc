@@ -88,6 +88,13 @@ bool GoFlags::Bool(std::string_view name) const {
   return data::ParseGoBool(Text(name)).ValueOr(false);
 }
 
+std::vector<std::string> GoFlags::Names() const {
+  std::vector<std::string> names;
+  names.reserve(flags_.size());
+  for (const Flag& flag : flags_) names.push_back(flag.name);
+  return names;
+}
+
 std::string GoFlags::Usage() const {
   std::string text;
   for (const Flag& flag : flags_) {

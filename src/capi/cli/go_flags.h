@@ -30,6 +30,7 @@ class GoFlags {
   const std::string& Text(std::string_view name) const;
   int64_t Int(std::string_view name) const;
   bool Bool(std::string_view name) const;
+  std::vector<std::string> Names() const;  ///< sorted
   /// All flags with types, help and defaults, sorted by name.
   std::string Usage() const;
 

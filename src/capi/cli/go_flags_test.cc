@@ -61,6 +61,7 @@ TEST(GoFlagsTest, Mistakes) {
 }
 
 TEST(GoFlagsTest, Usage) {
+  EXPECT_EQ(Flags().Names(), (std::vector<std::string>{"all", "count", "name"}));
   EXPECT_EQ(Flags().Usage(),
             "  -all\n    \tEverything\n  -count int\n    \tA number\n  -name string\n    \tA name "
             "(default \"usual\")\n");

@@ -148,12 +148,19 @@ Status OutcomeOf(const service::RunSummary& summary) {
   if (!summary.error.ok()) return summary.error;
   if (summary.status == state::RunStatus::kStop) return EnvironmentError(run + " was stopped");
   std::string failed;
+  int64_t not_run = 0;
   for (const workflow::NodeSnapshot& node : summary.nodes) {
     if (node.status == state::NodeStatus::kSuccess) continue;
+    // Its reason is told by the node that failed before it, unless that was in another run.
+    if (node.error.error_class == "dependency_failed" && !failed.empty()) {
+      ++not_run;
+      continue;
+    }
     failed += (failed.empty() ? "" : "; ") + node.name +
               (node.error.empty() ? "" : ": " + node.error.text);
   }
   if (failed.empty()) return Status::OK();
+  if (not_run > 0) failed += "; nodes not run because of them: " + std::to_string(not_run);
   return EnvironmentError(run + " has failed nodes: " + failed);
 }
 

@@ -3,7 +3,9 @@
 // error; 0 done, 1 the work failed, 2 wrong use.
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -63,7 +65,9 @@ const ToolbeltCommand* Find(std::string_view name) {
 }
 
 std::string Usage() {
-  std::string text = std::string("Capillaries toolbelt ") + kVersion +
+  // Without the name of the program before it.
+  const std::string_view version = std::string_view(kVersion).substr(std::strlen("capi "));
+  std::string text = "Capillaries toolbelt " + std::string(version) +
                      "\nUsage: capitoolbelt <command> <command parameters>\nCommands:\n";
   for (const ToolbeltCommand& command : Commands()) text += "  " + std::string(command.name) + "\n";
   return text;
@@ -79,7 +83,7 @@ std::string OneLine(std::string text) {
   return text;
 }
 
-int Execute(const ToolbeltCommand& command, const std::vector<std::string>& words) {
+GoFlags FlagsOf(const ToolbeltCommand& command) {
   GoFlags flags;
   command.define(&flags);
   flags.Define("config", GoFlags::Type::kString, "",
@@ -87,6 +91,11 @@ int Execute(const ToolbeltCommand& command, const std::vector<std::string>& word
                "the program or here");
   flags.Define("data_dir", GoFlags::Type::kString, "",
                "Where the embedded engine keeps keyspaces; without it the setting data_dir");
+  return flags;
+}
+
+int Execute(const ToolbeltCommand& command, const std::vector<std::string>& words) {
+  GoFlags flags = FlagsOf(command);
   const GoFlags::Outcome outcome = flags.Parse(words);
   if (outcome == GoFlags::Outcome::kHelp) {
     PrintFlags(command, flags);
@@ -209,6 +218,17 @@ Result<std::vector<std::string>> StartNodesOfFlags(const GoFlags& flags) {
     return ToolbeltUsageError("the flag -start_nodes names no node");
   }
   return names;
+}
+
+std::vector<CommandWords> ToolbeltWords() {
+  std::vector<CommandWords> commands;
+  for (const ToolbeltCommand& command : Commands()) {
+    CommandWords words;
+    words.name = command.name;
+    for (const std::string& name : FlagsOf(command).Names()) words.options.push_back("-" + name);
+    commands.push_back(std::move(words));
+  }
+  return commands;
 }
 
 bool IsToolbeltCall(int argc, char** argv) {

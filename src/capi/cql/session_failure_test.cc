@@ -122,7 +122,7 @@ class FailureTest : public CassandraTest {
 };
 
 TEST_F(FailureTest, ASilentServerEndsTheBudgetOfIdempotentRequests) {
-  Connect(300, 1500);
+  Connect(1000, 4000);
   CAPI_ASSERT_OK(Write(1, 1));
   proxy_->Stall();
   const auto begun = steady_clock::now();
@@ -131,7 +131,7 @@ TEST_F(FailureTest, ASilentServerEndsTheBudgetOfIdempotentRequests) {
   EXPECT_EQ(KindOf(status), ErrorKind::kRetriable);
   EXPECT_EQ(ClassOf(status), "cql_unavailable") << Describe(status);
   EXPECT_NE(status.message().find("INSERT INTO"), std::string::npos);
-  EXPECT_GE(took, milliseconds(1000));
+  EXPECT_GE(took, milliseconds(2000));
   EXPECT_GE(proxied_->counters().retries, 2);
   EXPECT_LT(proxied_->counters().window, TestOptions().max_requests_in_flight);
   EXPECT_EQ(proxied_->counters().in_flight, 0);
@@ -140,7 +140,7 @@ TEST_F(FailureTest, ASilentServerEndsTheBudgetOfIdempotentRequests) {
 }
 
 TEST_F(FailureTest, IdempotentRequestsOutliveAStall) {
-  Connect(300, 60000);
+  Connect(1000, 60000);
   proxy_->Stall();
   const auto later = Begin({insert_, Values().Int(2).Int(7), {}});
   AwaitUntil([&] { return proxied_->counters().retries >= 2; });
@@ -152,7 +152,7 @@ TEST_F(FailureTest, IdempotentRequestsOutliveAStall) {
 }
 
 TEST_F(FailureTest, AConditionalWriteWithoutAnAnswerIsUncertain) {
-  Connect(500, 60000);
+  Connect(3000, 60000);
   CAPI_ASSERT_OK(Write(3, 1));
   proxy_->SwallowAnswers();
   const int64_t retries = proxied_->counters().retries;
@@ -223,7 +223,7 @@ TEST_F(FailureTest, AConditionalWriteThatCannotBeSentIsRepeated) {
 }
 
 TEST_F(FailureTest, DestructionWaitsForRequestsUnderWay) {
-  Connect(300, 1000);
+  Connect(1000, 2000);
   proxy_->Stall();
   std::atomic<int> done{0};
   for (int i = 0; i < 50; ++i) {

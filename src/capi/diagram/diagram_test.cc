@@ -1,8 +1,10 @@
 #include <chrono>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "capi/diagram/dot.h"
+#include "capi/diagram/graph_json.h"
 #include "capi/diagram/layout.h"
 #include "capi/diagram/svg.h"
 #include "capi/script/loader.h"
@@ -127,6 +129,46 @@ TEST(Svg, StandsAloneAndIsDeterministic) {
   EXPECT_NE(svg.find("a &quot;b&quot; &lt;c&gt; &amp; {d|e}"), std::string::npos);
   EXPECT_EQ(svg.find("a \"b\""), std::string::npos);
   EXPECT_NE(svg.find("3 batches"), std::string::npos);
+}
+
+TEST(Dot, LabelsOfArrows) {
+  const auto script = Small();
+  const std::string indexes = RenderDot(*script);
+  EXPECT_NE(indexes.find("label=\"t_a (3 batches)\\l\""), std::string::npos) << indexes;
+  EXPECT_NE(indexes.find("label=\"idx_to_check_uniq_b (lookup)\\l\""), std::string::npos);
+  const std::string fields = RenderDot(*script, {/*indexes=*/false, /*fields=*/true});
+  EXPECT_EQ(fields.find("batches"), std::string::npos);
+  EXPECT_NE(fields.find("style=dotted, fontsize=18, label=\"c\\l\""), std::string::npos) << fields;
+  EXPECT_NE(fields.find("[fontsize=18, label=\"k\\l\"]"), std::string::npos);
+  const std::string both = RenderDot(*script, {true, true});
+  EXPECT_NE(both.find("label=\"t_a (3 batches)\\lk\\l\""), std::string::npos) << both;
+  const std::string none = RenderDot(*script, {false, false});
+  EXPECT_EQ(none.find("\\l"), std::string::npos) << none;
+}
+
+TEST(Dot, ManyFilesAreCut) {
+  std::string urls;
+  for (int i = 0; i < 6; ++i) urls += "f" + std::to_string(i) + ",";
+  std::string node = FileNode("a");
+  node.replace(node.find("in/a.csv, b"), 11, urls.substr(0, urls.size() - 1));
+  const std::string dot = RenderDot(*LoadText(std::string(kPolicies) + node));
+  EXPECT_NE(dot.find("label=\"f0\\nf1\\nf2\\nf3\\nand 2 more\""), std::string::npos) << dot;
+}
+
+TEST(GraphJson, NodesAndEdges) {
+  const nlohmann::json json = nlohmann::json::parse(RenderJson(*Small()));
+  ASSERT_EQ(json["nodes"].size(), 5u);
+  std::vector<std::string> names;
+  for (const auto& node : json["nodes"]) names.push_back(node["name"].get<std::string>());
+  EXPECT_EQ(names, (std::vector<std::string>{"a", "b", "j", "o", "p"}));
+  EXPECT_EQ(json["nodes"][0]["reads"].dump(), R"(["in/a.csv","b"])");
+  EXPECT_EQ(json["nodes"][0]["batches"].get<int>(), 2);
+  EXPECT_EQ(json["nodes"][2]["start_policy"].get<std::string>(), "manual");
+  EXPECT_EQ(json["nodes"][2]["reads"].get<std::string>(), "t_a");
+  EXPECT_EQ(json["edges"].size(), 4u);
+  EXPECT_EQ(
+      json["edges"][1].dump(),
+      R"({"fields":[],"from":"b","index":"idx_to_check_uniq_b","kind":"lookup","table":"t_b","to":"j"})");
 }
 
 TEST(Dot, EscapesWhatRecordsWouldRead) {

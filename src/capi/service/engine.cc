@@ -107,6 +107,11 @@ Result<RunSummary> EngineImpl::RunScript(const RunOptions& options,
   keyspace_options.data_directory = options_.data_directory;
   keyspace_options.name = summary.keyspace;
   keyspace_options.sqlite_vfs = options_.sqlite_vfs;
+  if (options.run_id != 0) {
+    // A wrong name must not make an empty keyspace.
+    const Status known = Keyspace::OpenForReading(keyspace_options).status();
+    if (InfoOf(known).error_class == "unknown_keyspace") return known;
+  }
   CAPI_ASSIGN_OR_RETURN(const std::unique_ptr<Keyspace> keyspace,
                         Keyspace::OpenForRunning(keyspace_options));
   CAPI_ASSIGN_OR_RETURN(

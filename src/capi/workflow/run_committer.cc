@@ -215,8 +215,17 @@ Status RunExecutorImpl::CommitGroup(std::vector<FinishedAttempt> finished) {
     CAPI_RETURN_NOT_OK(environment_.queue->Enqueue(message, delay_ms));
   }
   CAPI_RETURN_NOT_OK(PublishFiles(group, committed));
-  if (environment_.shared()) CAPI_RETURN_NOT_OK(Follow(Scope::kNodesNotInHand));
+  if (environment_.shared()) CAPI_RETURN_NOT_OK(Follow(NodesLeftBy(group)));
   return AfterEnds();
+}
+
+std::set<NodeState*> RunExecutorImpl::NodesLeftBy(const Group& group) const {
+  std::set<NodeState*> nodes;
+  Lock lock(mutex_);
+  for (const Group::End& end : group.ends) {
+    if (!HoldsBatchesOf(end.node)) nodes.insert(end.node);
+  }
+  return nodes;
 }
 
 Status RunExecutorImpl::PublishFiles(const Group& group, const std::vector<bool>& committed) {
@@ -334,7 +343,7 @@ Status RunExecutorImpl::Poll() {
   CAPI_ASSIGN_OR_RETURN(const bool stopped, NoticeStop());
   if (stopped) return StopNodes();
   if (environment_.shared()) {
-    CAPI_RETURN_NOT_OK(Follow(Scope::kAllNodes));
+    CAPI_RETURN_NOT_OK(Follow(AllNodes()));
     CAPI_RETURN_NOT_OK(ClaimWithoutMessages());
   }
   // Other runs may have changed.

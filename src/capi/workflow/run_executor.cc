@@ -225,7 +225,7 @@ Result<bool> RunExecutorImpl::ClaimMore() {
   NodeState* node = nodes_[static_cast<size_t>(message->node_index)].get();
   CAPI_ASSIGN_OR_RETURN(const bool pinned, IsPinned(node));
   if (!pinned) {
-    // A message of another process that is ahead of what the state shows here: it is not needed.
+    // Nodes are pinned before their batches are offered: the message is out of date.
     Lock lock(mutex_);
     queue_may_have_work_ = true;
     return true;

@@ -16,6 +16,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
@@ -112,9 +113,11 @@ class RunExecutorImpl final : public RunExecutor {
   Status RefreshNodes();
   /// Whether the node may be executed; looks into the state if this process does not know yet.
   Result<bool> IsPinned(NodeState* node);
-  enum class Scope : uint8_t { kAllNodes, kNodesNotInHand };
-  /// Takes over ends of batches that others committed, and derives what follows.
-  Status Follow(Scope scope);
+  /// Takes over ends of batches of these nodes that others committed, and derives what follows.
+  Status Follow(const std::set<NodeState*>& nodes);
+  std::set<NodeState*> AllNodes() const;
+  /// Nodes in which the group committed something and of which this process holds nothing any more.
+  std::set<NodeState*> NodesLeftBy(const Group& group) const;
   Status FollowNode(NodeState* node);
   /// Puts unclaimed batches into the queue after an idle time.
   Status ClaimWithoutMessages();

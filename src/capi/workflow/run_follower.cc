@@ -93,13 +93,18 @@ Status RunExecutorImpl::FollowNode(NodeState* node) {
   return Status::OK();
 }
 
-Status RunExecutorImpl::Follow(Scope scope) {
+std::set<NodeState*> RunExecutorImpl::AllNodes() const {
+  std::set<NodeState*> nodes;
+  for (const std::unique_ptr<NodeState>& node : nodes_) nodes.insert(node.get());
+  return nodes;
+}
+
+Status RunExecutorImpl::Follow(const std::set<NodeState*>& nodes) {
   std::vector<NodeState*> followed;
   {
     Lock lock(mutex_);
-    for (const std::unique_ptr<NodeState>& node : nodes_) {
-      if (!node->ready || node->ended()) continue;
-      if (scope == Scope::kAllNodes || !HoldsBatchesOf(node.get())) followed.push_back(node.get());
+    for (NodeState* node : nodes) {
+      if (node->ready && !node->ended()) followed.push_back(node);
     }
   }
   for (NodeState* node : followed) CAPI_RETURN_NOT_OK(FollowNode(node));

@@ -53,7 +53,7 @@ pub unsafe fn connect(config: &Config) -> Result<Driver, Failure> {
         .known_nodes(&hosts)
         .connection_timeout(connect_timeout)
         .hostname_resolution_timeout(Some(timeout))
-        .metadata_request_clientside_timeout(timeout)
+        .metadata_request_clientside_timeout(timeout.max(connect_timeout))
         .pool_size(PoolSize::PerHost(connections))
         .keepalive_interval(KEEPALIVE)
         .keepalive_timeout(timeout)
