@@ -79,6 +79,11 @@ class StateStore {
  public:
   virtual ~StateStore() = default;
 
+  /// True: other processes may decide batches of the same runs at the same time, so a caller must
+  /// look at the records again to know how far a node is (BatchesIn, Nodes). False: one process at
+  /// a time works on the keyspace.
+  virtual bool IsShared() const { return false; }
+
   // ---- Owners and leases. A claim belongs to a process; the process shows that it lives by
   // renewing.
 
@@ -97,6 +102,9 @@ class StateStore {
   /// Takes the next run id and creates the run (status kStart) with its nodes. run_id and node ids
   /// are filled in by the store; nodes are in the order of affected_nodes.
   virtual Result<int64_t> CreateRun(const RunRecord& run, const std::vector<NodeRecord>& nodes) = 0;
+  /// Completes what CreateRun and ends of runs left undone because their process died. Called from
+  /// time to time by a reconciler; a store with transactions has nothing to do.
+  virtual Status FinishStarts() { return Status::OK(); }
   virtual Result<std::vector<RunRecord>> Runs() = 0;  ///< ascending run id
   virtual Result<std::optional<RunRecord>> FindRun(int64_t run_id) = 0;
   /// Status kStop, also for a complete run (its results become unusable for later runs). No change

@@ -1,5 +1,4 @@
-#include <nlohmann/json.hpp>
-
+#include "capi/state/record_json.h"
 #include "capi/state/sqlite/sqlite_rows_internal.h"
 
 namespace capi::state {
@@ -70,21 +69,6 @@ BatchRecord ReadBatch(const Query& query) {
   batch.ended_ms = query.Int(column++);
   batch.input = query.Text(column++);
   return batch;
-}
-
-std::string ListToJson(const std::vector<std::string>& list) {
-  // Names may hold any bytes; what is not UTF-8 is replaced rather than refused.
-  return nlohmann::json(list).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-}
-
-std::vector<std::string> ListFromJson(const std::string& json) {
-  const nlohmann::json parsed = nlohmann::json::parse(json, nullptr, /*allow_exceptions=*/false);
-  std::vector<std::string> list;
-  if (!parsed.is_array()) return list;
-  for (const nlohmann::json& item : parsed) {
-    if (item.is_string()) list.push_back(item.get<std::string>());
-  }
-  return list;
 }
 
 }  // namespace capi::state

@@ -2,9 +2,6 @@
 
 // Rows of the tables as records.
 
-#include <string>
-#include <vector>
-
 #include "capi/state/records.h"
 #include "capi/state/sqlite/connection.h"
 
@@ -30,9 +27,5 @@ constexpr int kNumNodeColumns = 21;
 RunRecord ReadRun(const Query& query, int first_column);
 NodeRecord ReadNode(const Query& query, int first_column);
 BatchRecord ReadBatch(const Query& query);
-
-/// JSON array of texts.
-std::string ListToJson(const std::vector<std::string>& list);
-std::vector<std::string> ListFromJson(const std::string& json);
 
 }  // namespace capi::state

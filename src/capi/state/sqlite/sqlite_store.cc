@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "capi/state/record_json.h"
 #include "capi/state/sqlite/schema.h"
 #include "capi/state/sqlite/sqlite_rows_internal.h"
 #include "capi/state/sqlite/sqlite_store_internal.h"

@@ -1,0 +1,556 @@
+// What only the store on Cassandra has: other processes beside it, crashes between writes that are
+// not one transaction, the tables of the original.
+
+#include "capi/state/cassandra/cassandra_store.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <map>
+#include <set>
+#include <thread>
+#include <utility>
+
+#include "capi/base/env.h"
+#include "capi/base/fault_point.h"
+#include "capi/state/cassandra/test_place.h"
+#include "capi/state/test_stores.h"
+
+namespace capi::state {
+namespace {
+
+class CassandraStoreTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    place_ = NewCassandraPlace(/*lossy=*/false);
+    if (place_ == nullptr) GTEST_SKIP() << "CAPI_TEST_CASSANDRA is not set";
+    store_ = place_->Open().ValueOrDie();
+    witness_ = place_->Open().ValueOrDie();
+    me_ = NewOwner(store_.get());
+    other_ = NewOwner(witness_.get());
+  }
+  void TearDown() override { ASSERT_TRUE(ArmFaultPoints("").ok()); }
+
+  static OwnerId NewOwner(StateStore* store) {
+    const auto owner = static_cast<OwnerId>(Env::Default()->Random() >> 1 | 1);
+    EXPECT_TRUE(store->RegisterOwner({owner, "host/" + std::to_string(owner % 1000), 0}).ok());
+    return owner;
+  }
+
+  static Result<int64_t> TryNewRun(StateStore* store, int64_t batches = 4,
+                                   bool rerun_fails = false) {
+    RunRecord run;
+    run.script_url = "script.json";
+    run.parameters_url = "params.json";
+    run.start_nodes = {"a", "b"};
+    run.affected_nodes = {"a", "b"};
+    run.description = "it's a \"test\"";
+    run.comment = "api.StartRun";
+    std::vector<NodeRecord> nodes(2);
+    for (size_t i = 0; i < nodes.size(); ++i) {
+      nodes[i].name = run.affected_nodes[i];
+      nodes[i].type = i == 0 ? "file_table" : "table_table";
+      nodes[i].table = "t_" + nodes[i].name;
+      nodes[i].batches_total = batches;
+      nodes[i].rerun_fails = rerun_fails;
+    }
+    return store->CreateRun(run, nodes);
+  }
+  int64_t NewRun(int64_t batches = 4, bool rerun_fails = false) {
+    auto run_id = TryNewRun(store_.get(), batches, rerun_fails);
+    EXPECT_TRUE(run_id.ok()) << Describe(run_id.status());
+    return run_id.ValueOr(0);
+  }
+
+  static AttemptEnd Success(const NodeId& node, const Claim& claim, OwnerId owner) {
+    AttemptEnd end;
+    end.id = {node, claim.batch_index};
+    end.attempt = claim.attempt;
+    end.owner = owner;
+    end.manifest = "m" + std::to_string(claim.batch_index);
+    return end;
+  }
+  static Status Commit(StateStore* store, const std::vector<AttemptEnd>& ends,
+                       std::vector<bool>* committed = nullptr, const Changes& changes = {}) {
+    return store->EndAttempts(ends, [&](const std::vector<bool>& won) {
+      if (committed != nullptr) *committed = won;
+      return changes;
+    });
+  }
+  static NodeChange End(const NodeId& node, NodeStatus status) {
+    NodeChange change;
+    change.id = node;
+    change.status = status;
+    return change;
+  }
+
+  /// Rows of a workflow table of one run, a text for each: its cells from the given columns.
+  static std::vector<std::string> Told(const std::string& table, int64_t run_id,
+                                       const std::vector<std::string>& columns) {
+    CassandraTestServer& server = CassandraTestServer::Instance();
+    std::string list;
+    for (const std::string& column : columns) {
+      list += (list.empty() ? "CAST(" : ", CAST(") + column + " AS text)";
+    }
+    cql::Request request;
+    request.statement = server.session()
+                            ->Prepare("SELECT " + list + " FROM " + server.keyspace() + "." +
+                                          table + " WHERE run_id = ?",
+                                      true)
+                            .ValueOrDie();
+    request.values.Int(static_cast<int32_t>(run_id));
+    const cql::Rows rows = server.session()->Execute(request).ValueOrDie();
+    std::vector<std::string> told;
+    for (int64_t row = 0; row < rows.size(); ++row) {
+      std::string line;
+      for (size_t i = 0; i < columns.size(); ++i) {
+        line += (i == 0 ? "" : "|") + std::string(rows.Text(row, static_cast<int>(i)));
+      }
+      told.push_back(line);
+    }
+    return told;
+  }
+  static int64_t Counter() {
+    CassandraTestServer& server = CassandraTestServer::Instance();
+    cql::Request request;
+    request.statement = server.session()
+                            ->Prepare("SELECT last_run FROM " + server.keyspace() +
+                                          ".wf_run_counter WHERE ks = '" + server.keyspace() + "'",
+                                      true)
+                            .ValueOrDie();
+    const cql::Rows rows = server.session()->Execute(request).ValueOrDie();
+    return rows.empty() ? -1 : rows.Integer(0, 0);
+  }
+
+  std::unique_ptr<TestPlace> place_;
+  std::unique_ptr<StateStore> store_;
+  std::unique_ptr<StateStore> witness_;  ///< of another process
+  OwnerId me_ = 0;
+  OwnerId other_ = 0;
+};
+
+TEST_F(CassandraStoreTest, AStartThatWasCutOffIsFinishedByAnybody) {
+  const std::vector<std::string> points = {"state.run_created", "state.nodes_created",
+                                           "state.properties_written", "state.counter_raised",
+                                           "state.start_told"};
+  enum Way { kFinishStarts, kNodes, kFindRun, kClaim, kStop, kNumWays };
+  for (const std::string& point : points) {
+    for (int way = 0; way < kNumWays; ++way) {
+      ASSERT_TRUE(ArmFaultPoints(point + ":error").ok());
+      EXPECT_FALSE(TryNewRun(store_.get()).ok());
+      ASSERT_TRUE(ArmFaultPoints("").ok());
+      const int64_t run_id = witness_->Runs()->back().run_id;
+      switch (way) {
+        case kFinishStarts:
+          ASSERT_TRUE(witness_->FinishStarts().ok());
+          break;
+        case kNodes:
+          ASSERT_EQ(witness_->Nodes(run_id)->size(), 2u);
+          break;
+        case kFindRun:
+          ASSERT_TRUE(witness_->FindRun(run_id)->has_value());
+          break;
+        case kClaim:
+          ASSERT_EQ(witness_->ClaimBatches({run_id, 0}, 0, 4, other_)->size(), 4u);
+          break;
+        default:
+          ASSERT_TRUE(witness_->StopRun(run_id, "").ok());
+      }
+      const std::string where = point + " " + std::to_string(way);
+      EXPECT_EQ(witness_->Nodes(run_id)->size(), 2u) << where;
+      EXPECT_EQ(Told("wf_run_properties", run_id, {"affected_nodes", "run_description"}),
+                std::vector<std::string>{"a,b|it's a \"test\""})
+          << where;
+      EXPECT_EQ(Told("wf_run_history", run_id, {"status", "comment"}).at(0), "1|api.StartRun")
+          << where;
+      EXPECT_GE(Counter(), run_id) << where;
+      // It is found finished the next time.
+      ASSERT_TRUE(ArmFaultPoints("state.nodes_created:error").ok());
+      EXPECT_TRUE(place_->Open().ValueOrDie()->FinishStarts().ok()) << where;
+      ASSERT_TRUE(ArmFaultPoints("").ok());
+    }
+  }
+}
+
+TEST_F(CassandraStoreTest, AStartThatDidNotCreateItsRunLeavesNothing) {
+  const size_t before = witness_->Runs()->size();
+  RunRecord run;
+  run.script_url = "not UTF-8 \xff";  // the server refuses it
+  const auto created = store_->CreateRun(run, {});
+  EXPECT_EQ(KindOf(created.status()), ErrorKind::kUser) << Describe(created.status());
+  EXPECT_EQ(witness_->Runs()->size(), before);
+}
+
+TEST_F(CassandraStoreTest, RunsStartedAtOnceGetDifferentIds) {
+  constexpr int kThreads = 4;
+  constexpr int kRuns = 4;
+  std::vector<std::unique_ptr<StateStore>> stores;
+  for (int i = 0; i < kThreads; ++i) stores.push_back(place_->Open().ValueOrDie());
+  std::mutex mutex;
+  std::set<int64_t> ids;
+  std::vector<std::thread> threads;
+  for (auto& store : stores) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < kRuns; ++i) {
+        const auto run_id = TryNewRun(store.get());
+        ASSERT_TRUE(run_id.ok()) << Describe(run_id.status());
+        const std::lock_guard lock(mutex);
+        ids.insert(*run_id);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(ids.size(), static_cast<size_t>(kThreads * kRuns));
+  for (const int64_t run_id : ids) EXPECT_EQ(witness_->Nodes(run_id)->size(), 2u);
+  EXPECT_GE(Counter(), *ids.rbegin());
+}
+
+TEST_F(CassandraStoreTest, ManyProcessesClaimAndCommitEachBatchOnce) {
+  constexpr int64_t kBatches = 600;
+  constexpr int kProcesses = 3;
+  constexpr int kThreads = 2;
+  const NodeId node{NewRun(kBatches), 1};
+  std::vector<std::unique_ptr<StateStore>> stores;
+  for (int i = 0; i < kProcesses; ++i) stores.push_back(place_->Open().ValueOrDie());
+  std::mutex mutex;
+  std::map<int64_t, int> times;
+  std::vector<std::thread> threads;
+  for (auto& store : stores) {
+    const OwnerId owner = NewOwner(store.get());
+    for (int i = 0; i < kThreads; ++i) {
+      threads.emplace_back([&, owner] {
+        for (int64_t begin = 0; begin < kBatches; begin += 100) {
+          const auto claims = store->ClaimBatches(node, begin, begin + 100, owner);
+          ASSERT_TRUE(claims.ok()) << Describe(claims.status());
+          std::vector<AttemptEnd> ends;
+          for (const Claim& claim : *claims) ends.push_back(Success(node, claim, owner));
+          std::vector<bool> committed;
+          const Status status = Commit(store.get(), ends, &committed);
+          ASSERT_TRUE(status.ok()) << Describe(status);
+          const std::lock_guard lock(mutex);
+          for (size_t k = 0; k < ends.size(); ++k) {
+            EXPECT_TRUE(committed[k]);
+            ++times[ends[k].id.batch_index];
+          }
+        }
+      });
+    }
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(times.size(), static_cast<size_t>(kBatches));
+  for (const auto& [batch, count] : times) EXPECT_EQ(count, 1) << batch;
+  EXPECT_EQ(witness_->Batches(node)->size(), static_cast<size_t>(kBatches));
+  EXPECT_EQ(Told("wf_batch_history", node.run_id, {"batch_idx"}).size(), 2u * kBatches);
+}
+
+TEST_F(CassandraStoreTest, WhatAnOutageLeftOpenIsFoundOutAfterwards) {
+  Outage outage;
+  const auto session = NewOutageSession(CassandraTestServer::Instance().session(), &outage);
+  CassandraStoreOptions options;
+  options.keyspace = CassandraTestServer::Instance().keyspace();
+  const auto store = OpenCassandraStore(Env::Default(), session.get(), options).ValueOrDie();
+  const OwnerId owner = NewOwner(store.get());
+  const NodeId node{NewRun(200), 0};
+  const auto held = store->ClaimBatches(node, 0, 2, owner).ValueOrDie();
+
+  // A claim that nobody knows of is given back.
+  outage.begins = true;
+  EXPECT_FALSE(store->ClaimBatches(node, 100, 150, owner).ok());
+  outage.lasts = false;
+  EXPECT_FALSE(witness_->BatchesIn(node, 100, 150)->empty());
+  EXPECT_TRUE(store->RenewOwner(owner).ValueOrDie());
+  EXPECT_EQ(witness_->ClaimBatches(node, 100, 150, other_)->size(), 50u);
+  EXPECT_EQ(store->BatchesIn(node, 0, 1)->at(0).status, NodeStatus::kStart);  // held ones are not
+
+  // A commit is recognised by him who repeats it, and is not made twice.
+  std::vector<bool> committed;
+  const std::vector<AttemptEnd> ends = {Success(node, held[0], owner)};
+  outage.begins = true;
+  EXPECT_FALSE(Commit(store.get(), ends, &committed).ok());
+  EXPECT_TRUE(committed.empty());
+  outage.lasts = false;
+  ASSERT_TRUE(Commit(store.get(), ends, &committed).ok());
+  EXPECT_EQ(committed, std::vector<bool>{true});
+  ASSERT_TRUE(Commit(store.get(), ends, &committed).ok());
+  EXPECT_EQ(committed, std::vector<bool>{false});
+
+  // A run whose creation was not answered is found and finished.
+  const int64_t newest = witness_->Runs()->back().run_id;
+  outage.begins = true;
+  EXPECT_FALSE(TryNewRun(store.get()).ok());
+  outage.lasts = false;
+  ASSERT_TRUE(store->FinishStarts().ok());
+  EXPECT_EQ(witness_->Runs()->back().run_id, newest + 1);
+  EXPECT_EQ(witness_->Nodes(newest + 1)->size(), 2u);
+}
+
+TEST_F(CassandraStoreTest, ClaimsOfAnOwnerWhoseExpiryWasCutOffAreTakenOver) {
+  const NodeId node{NewRun(), 0};
+  const auto claims = store_->ClaimBatches(node, 0, 3, me_).ValueOrDie();
+  ASSERT_EQ(claims.size(), 3u);
+  ASSERT_TRUE(ArmFaultPoints("state.owner_expired:error").ok());
+  EXPECT_FALSE(witness_->ExpireOwner(me_, 0).ok());
+  ASSERT_TRUE(ArmFaultPoints("").ok());
+  EXPECT_EQ(witness_->Batches(node)->at(0).owner, me_);  // nobody gave it back
+  const auto taken = witness_->ClaimBatches(node, 0, 4, other_).ValueOrDie();
+  ASSERT_EQ(taken.size(), 4u);
+  EXPECT_EQ(taken[0].attempt, 2);
+  EXPECT_EQ(taken[3].attempt, 1);
+  std::vector<bool> committed;
+  ASSERT_TRUE(Commit(store_.get(), {Success(node, claims[0], me_)}, &committed).ok());
+  EXPECT_EQ(committed, std::vector<bool>{false});
+  const auto former = witness_->FormerAttempts(node).ValueOrDie();
+  ASSERT_EQ(former.size(), 3u);
+  EXPECT_EQ(former[0].outcome, "lost");
+  EXPECT_EQ(former[0].owner, me_);
+}
+
+TEST_F(CassandraStoreTest, InterruptedBatchesThatMustNotBeRepeatedFailWhenSomebodyWantsThem) {
+  const NodeId node{NewRun(4, /*rerun_fails=*/true), 0};
+  ASSERT_EQ(store_->ClaimBatches(node, 0, 1, me_)->size(), 1u);
+  ASSERT_EQ(store_->ClaimBatches(node, kFinishBatch, 0, me_)->size(), 1u);
+  ASSERT_TRUE(ArmFaultPoints("state.owner_expired:error").ok());
+  EXPECT_FALSE(witness_->ExpireOwner(me_, 0).ok());
+  ASSERT_TRUE(ArmFaultPoints("").ok());
+  const auto taken = witness_->ClaimBatches(node, kFinishBatch, 2, other_).ValueOrDie();
+  ASSERT_EQ(taken.size(), 2u);
+  EXPECT_EQ(taken[0].batch_index, kFinishBatch);
+  EXPECT_EQ(taken[0].attempt, 2);
+  EXPECT_EQ(taken[1].batch_index, 1);
+  const auto batches = witness_->BatchesIn(node, 0, 1).ValueOrDie();
+  ASSERT_EQ(batches.size(), 1u);
+  EXPECT_EQ(batches[0].status, NodeStatus::kFail);
+  EXPECT_EQ(batches[0].error.error_class, "interrupted_batch");
+}
+
+TEST_F(CassandraStoreTest, AnExpiredOwnerDoesNotComeBack) {
+  ASSERT_TRUE(witness_->ExpireOwner(me_, 0)->has_value());
+  EXPECT_FALSE(store_->RegisterOwner({me_, "late", 0}).ok());
+  EXPECT_FALSE(store_->RenewOwner(me_).ValueOrDie());
+  for (const OwnerRecord& owner : witness_->Owners().ValueOrDie()) EXPECT_NE(owner.owner, me_);
+  // Its row is removed when it is old.
+  CassandraTestServer& server = CassandraTestServer::Instance();
+  const std::string row = server.keyspace() + ".wf_capi_owner ";
+  const std::string key = " WHERE part = 0 AND owner = " + std::to_string(me_);
+  cql::Request age;
+  age.statement = server.session()
+                      ->Prepare("UPDATE " + row + "SET gone_ms = 1" + key + " IF EXISTS", false)
+                      .ValueOrDie();
+  ASSERT_TRUE(server.session()->ExecuteConditional({age})->applied);
+  ASSERT_TRUE(store_->ExpireOwner(other_, 0)->has_value());
+  cql::Request select;
+  select.statement = server.session()->Prepare("SELECT owner FROM " + row + key, true).ValueOrDie();
+  EXPECT_TRUE(server.session()->Execute(select)->empty());
+}
+
+TEST_F(CassandraStoreTest, AClaimMadeAfterTheOwnersExpiryIsTakenOver) {
+  const NodeId node{NewRun(), 0};
+  ASSERT_EQ(store_->ClaimBatches(node, 0, 1, me_)->size(), 1u);  // it has read the owners now
+  ASSERT_TRUE(witness_->ExpireOwner(me_, 0)->has_value());
+  const auto late = store_->ClaimBatches(node, 1, 2, me_).ValueOrDie();
+  const auto taken = witness_->ClaimBatches(node, 0, 2, other_).ValueOrDie();
+  ASSERT_EQ(taken.size(), 2u);
+  EXPECT_EQ(taken[0].attempt, 2);
+  EXPECT_EQ(taken[1].attempt, late.empty() ? 1 : 2);
+  EXPECT_FALSE(store_->RenewOwner(me_).ValueOrDie());
+}
+
+TEST_F(CassandraStoreTest, ACommitWhoseConsequencesWereCutOffStands) {
+  const NodeId node{NewRun(2), 0};
+  const auto claims = store_->ClaimBatches(node, 0, 2, me_).ValueOrDie();
+  FileRecord file;
+  file.id = {node, 0};
+  file.attempt = 1;
+  file.target = "it's out.csv";
+  file.temp_path = ".tmp";
+  ASSERT_TRUE(store_->PlanFile(file).ok());
+  AttemptEnd end = Success(node, claims[0], me_);
+  end.files = {file};
+  // Before the commit the file does not count ...
+  ASSERT_TRUE(ArmFaultPoints("state.before_commit:error").ok());
+  EXPECT_FALSE(Commit(store_.get(), {end}).ok());
+  ASSERT_TRUE(ArmFaultPoints("").ok());
+  EXPECT_TRUE(witness_->Files(node.run_id, FileState::kPending)->empty());
+  EXPECT_EQ(witness_->Files(node.run_id, FileState::kPlanned)->size(), 1u);
+  // ... and after it it does, whatever else is missing.
+  ASSERT_TRUE(ArmFaultPoints("state.after_commit:error").ok());
+  EXPECT_FALSE(Commit(store_.get(), {end}).ok());
+  ASSERT_TRUE(ArmFaultPoints("").ok());
+  EXPECT_EQ(witness_->Files(node.run_id, FileState::kPending)->size(), 1u);
+  EXPECT_EQ(witness_->Batches(node)->at(0).status, NodeStatus::kSuccess);
+  std::vector<bool> committed;
+  ASSERT_TRUE(Commit(store_.get(), {Success(node, claims[1], me_)}, &committed).ok());
+  EXPECT_EQ(committed, std::vector<bool>{true});
+  EXPECT_EQ(Told("wf_batch_history", node.run_id, {"batch_idx", "status"}),
+            (std::vector<std::string>{"0|1", "1|1", "1|2"}));
+  // Who ends the node tells the end of the batch.
+  ASSERT_TRUE(witness_->Apply({{End(node, NodeStatus::kSuccess)}, {}}).ok());
+  EXPECT_EQ(Told("wf_batch_history", node.run_id, {"batch_idx", "status"}),
+            (std::vector<std::string>{"0|1", "0|2", "1|1", "1|2"}));
+}
+
+TEST_F(CassandraStoreTest, EndsThatWereNotToldAreToldLater) {
+  const NodeId node{NewRun(1), 0};
+  const auto claims = store_->ClaimBatches(node, 0, 1, me_).ValueOrDie();
+  ASSERT_TRUE(Commit(store_.get(), {Success(node, claims[0], me_)}).ok());
+  NodeChange failure = End(node, NodeStatus::kFail);
+  failure.error.text = "why";
+  ASSERT_TRUE(ArmFaultPoints("state.node_ended:error").ok());
+  EXPECT_FALSE(store_->Apply({{failure}, {}}).ok());
+  ASSERT_TRUE(ArmFaultPoints("").ok());
+  EXPECT_EQ(Told("wf_node_history", node.run_id, {"status"}), std::vector<std::string>{"1"});
+  ASSERT_TRUE(ArmFaultPoints("state.run_ended:error").ok());
+  EXPECT_FALSE(store_->Apply({{}, {{node.run_id, "done"}}}).ok());
+  ASSERT_TRUE(ArmFaultPoints("").ok());
+  EXPECT_EQ(Told("wf_run_history", node.run_id, {"status"}), std::vector<std::string>{"1"});
+  ASSERT_TRUE(witness_->FinishStarts().ok());
+  EXPECT_EQ(Told("wf_run_history", node.run_id, {"status", "comment"}),
+            (std::vector<std::string>{"1|api.StartRun", "2|done"}));
+  EXPECT_EQ(Told("wf_node_history", node.run_id, {"status", "comment"}),
+            (std::vector<std::string>{"1|", "3|why"}));
+  ASSERT_TRUE(ArmFaultPoints("state.run_ended:error").ok());
+  EXPECT_FALSE(store_->StopRun(node.run_id, "late").ok());
+  ASSERT_TRUE(ArmFaultPoints("").ok());
+  ASSERT_TRUE(witness_->FinishStarts().ok());
+  EXPECT_EQ(Told("wf_run_history", node.run_id, {"status"}),
+            (std::vector<std::string>{"1", "2", "3"}));
+}
+
+TEST_F(CassandraStoreTest, ToolsOfTheOriginalFindWhatTheyExpect) {
+  const int64_t run_id = NewRun(3);
+  for (int64_t i = 0; i < 2; ++i) {
+    const NodeId node{run_id, i};
+    std::vector<AttemptEnd> ends;
+    for (const Claim& claim : store_->ClaimBatches(node, 0, 3, me_).ValueOrDie()) {
+      ends.push_back(Success(node, claim, me_));
+    }
+    ASSERT_TRUE(Commit(store_.get(), ends).ok());
+    const auto finish = store_->ClaimBatches(node, kFinishBatch, 0, me_).ValueOrDie();
+    ASSERT_TRUE(Commit(store_.get(), {Success(node, finish.at(0), me_)}, nullptr,
+                       {{End(node, NodeStatus::kSuccess)}, {}})
+                    .ok());
+  }
+  ASSERT_TRUE(store_->Apply({{}, {{run_id, "done"}}}).ok());
+  EXPECT_EQ(Told("wf_run_properties", run_id,
+                 {"start_nodes", "affected_nodes", "script_url", "script_params_url"}),
+            std::vector<std::string>{"a,b|a,b|script.json|params.json"});
+  EXPECT_EQ(Told("wf_run_history", run_id, {"status", "comment"}),
+            (std::vector<std::string>{"1|api.StartRun", "2|done"}));
+  EXPECT_EQ(Told("wf_node_history", run_id, {"script_node", "written_by_batch_idx", "status"}),
+            (std::vector<std::string>{"a|0|1", "a|0|2", "b|0|1", "b|0|2"}));
+  const std::string instance = "host/" + std::to_string(me_ % 1000);
+  const std::string third = "-3074457345618258604";
+  EXPECT_EQ(Told("wf_batch_history", run_id,
+                 {"script_node", "batch_idx", "batches_total", "status", "first_token",
+                  "last_token", "instance"}),
+            (std::vector<std::string>{
+                "a|0|3|1|0|0|" + instance, "a|0|3|2|0|0|" + instance, "a|1|3|1|1|1|" + instance,
+                "a|1|3|2|1|1|" + instance, "a|2|3|1|2|2|" + instance, "a|2|3|2|2|2|" + instance,
+                "b|0|3|1|-9223372036854775808|-3074457345618258605|" + instance,
+                "b|0|3|2|-9223372036854775808|-3074457345618258605|" + instance,
+                "b|1|3|1|" + third + "|3074457345618258599|" + instance,
+                "b|1|3|2|" + third + "|3074457345618258599|" + instance,
+                "b|2|3|1|3074457345618258600|9223372036854775807|" + instance,
+                "b|2|3|2|3074457345618258600|9223372036854775807|" + instance}));
+  for (const std::string& cells : Told("wf_batch_history", run_id, {"ts", "thread"})) {
+    EXPECT_FALSE(cells.starts_with("|") || cells.ends_with("|")) << cells;
+  }
+}
+
+TEST_F(CassandraStoreTest, AStopByToolsOfTheOriginalStopsARun) {
+  CassandraTestServer& server = CassandraTestServer::Instance();
+  const auto stop = [&](int64_t run_id) {
+    const std::string cql = "INSERT INTO " + server.keyspace() +
+                            ".wf_run_history (ts, run_id, status, comment) VALUES "
+                            "(toTimestamp(now()), " +
+                            std::to_string(run_id) + ", 3, 'by operator') IF NOT EXISTS";
+    cql::Request request;
+    request.statement = server.session()->Prepare(cql, false).ValueOrDie();
+    EXPECT_TRUE(server.session()->ExecuteConditional({request})->applied);
+  };
+  const int64_t found = NewRun();
+  stop(found);
+  const auto run = witness_->FindRun(found).ValueOrDie();
+  EXPECT_EQ(run->status, RunStatus::kStop);
+  EXPECT_EQ(run->comment, "by operator");
+  EXPECT_EQ(store_->FindRun(found).ValueOrDie()->comment, "by operator");
+
+  const int64_t claimed = NewRun();
+  stop(claimed);
+  EXPECT_TRUE(store_->ClaimBatches({claimed, 0}, 0, 4, me_)->empty());
+
+  const int64_t complete = NewRun();
+  ASSERT_TRUE(store_->Apply({{}, {{complete, "done"}}}).ok());
+  stop(complete);
+  ASSERT_TRUE(witness_->FinishStarts().ok());
+  EXPECT_EQ(witness_->Runs()->back().status, RunStatus::kStop);
+  ASSERT_TRUE(witness_->FinishStarts().ok());
+  EXPECT_EQ(Told("wf_run_history", complete, {"status", "comment"}),
+            (std::vector<std::string>{"1|api.StartRun", "2|done", "3|by operator"}));
+}
+
+TEST_F(CassandraStoreTest, AnOtherProcessSeesWhatHappensWithinASecond) {
+  const NodeId node{NewRun(), 0};
+  ASSERT_EQ(witness_->ClaimBatches(node, 0, 1, other_)->size(), 1u);  // it has read the node now
+  ASSERT_TRUE(store_->StopRun(node.run_id, "").ok());
+  EXPECT_EQ(witness_->FindRun(node.run_id).ValueOrDie()->status, RunStatus::kStop);
+  // What it read before may count for a second.
+  const int64_t begin = Env::Default()->MonotonicNanos();
+  while (true) {
+    const auto claims = witness_->ClaimBatches(node, 1, 2, other_).ValueOrDie();
+    if (claims.empty()) break;
+    const int64_t attempt = claims[0].attempt;
+    ASSERT_TRUE(witness_->ReleaseAttempts({{{node, 1}, attempt, other_, "cancelled", ""}}).ok());
+    ASSERT_LT(Env::Default()->MonotonicNanos() - begin, int64_t{30} * 1000000000);
+  }
+  EXPECT_EQ(witness_->BatchesIn(node, 1, 2)->at(0).status, NodeStatus::kNone);
+}
+
+TEST_F(CassandraStoreTest, LongTextsAndManyFilesFit) {
+  RunRecord run;
+  run.affected_nodes = {"a", "b", "c"};
+  std::vector<NodeRecord> nodes(3);
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    nodes[i].name = run.affected_nodes[i];
+    nodes[i].batches_total = 100;
+    for (int k = 0; k < 10000; ++k) {
+      nodes[i].urls.push_back("https://example.com/a/long/folder/file_" + std::to_string(k));
+    }
+  }
+  const auto run_id = store_->CreateRun(run, nodes);
+  ASSERT_TRUE(run_id.ok()) << Describe(run_id.status());
+  EXPECT_EQ(witness_->Nodes(*run_id)->at(2).urls, nodes[2].urls);
+  const NodeId node{*run_id, 1};
+  std::vector<AttemptEnd> ends;
+  for (const Claim& claim : store_->ClaimBatches(node, 0, 60, me_).ValueOrDie()) {
+    ends.push_back(Success(node, claim, me_));
+    ends.back().manifest = std::string(100000, 'x');
+  }
+  std::vector<bool> committed;
+  const Status status = Commit(store_.get(), ends, &committed);
+  ASSERT_TRUE(status.ok()) << Describe(status);
+  EXPECT_EQ(committed, std::vector<bool>(60, true));
+  EXPECT_EQ(witness_->Batches(node)->at(59).manifest.size(), 100000u);
+}
+
+TEST_F(CassandraStoreTest, ANodeMayHaveAHundredThousandBatches) {
+  constexpr int64_t kBatches = 100000;
+  const NodeId node{NewRun(kBatches), 1};
+  // The whole of it is measured by the benchmark; here its ends and its middle.
+  for (const int64_t begin : {int64_t{0}, kBatches / 2, kBatches - 256}) {
+    const auto claims = store_->ClaimBatches(node, begin, begin + 256, me_);
+    ASSERT_TRUE(claims.ok()) << Describe(claims.status());
+    EXPECT_EQ(claims->size(), 256u);
+    EXPECT_EQ(claims->front().batch_index, begin);
+  }
+  EXPECT_EQ(witness_->Batches(node)->size(), 768u);
+  EXPECT_EQ(witness_->BatchesIn(node, kBatches - 10, kBatches)->size(), 10u);
+  const auto lost = witness_->ExpireOwner(me_, 0);
+  ASSERT_TRUE(lost.ok()) << Describe(lost.status());
+  EXPECT_EQ(lost->value().size(), 768u);
+  ASSERT_TRUE(store_->StopRun(node.run_id, "").ok());  // other tests need not look at it
+}
+
+}  // namespace
+}  // namespace capi::state
