@@ -1,0 +1,255 @@
+#include "capi/service/daemon/daemon.h"
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <iterator>
+#include <map>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include "capi/base/log.h"
+#include "capi/service/daemon/batch_outbox.h"
+#include "capi/service/engine_parts.h"
+
+namespace capi::service {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// Longest wait for a message, so that a drain is noticed.
+constexpr int64_t kReceiveMillis = 500;
+constexpr int64_t kBrokerPauseMillis = 1000;
+constexpr auto kDrainLook = std::chrono::milliseconds(50);
+
+class DaemonImpl final : public Daemon {
+ public:
+  DaemonImpl(DaemonOptions options, std::unique_ptr<EngineParts> parts)
+      : options_(std::move(options)),
+        parts_(std::move(parts)),
+        outbox_(std::make_unique<BatchOutbox>(
+            options_.broker.get(),
+            [this](const std::vector<queue::BatchMessage>& messages) { TakeBack(messages); })) {}
+  ~DaemonImpl() override {
+    Drain("the daemon ends");
+    if (receiver_.joinable()) receiver_.join();
+    RemoveWorkers(/*only_done=*/false);
+  }
+
+  Status Run() override;
+  void Drain(const std::string& reason) override;
+  DaemonStatus status() const override;
+
+ private:
+  void Receive();
+  void Discover();
+  void TakeBack(const std::vector<queue::BatchMessage>& messages);
+  /// The worker of a keyspace, made if there is none. mutex_ is held.
+  KeyspaceWorker* WorkerOf(const std::string& keyspace);
+  void RemoveWorkers(bool only_done);
+  bool draining() const {
+    const std::lock_guard lock(mutex_);
+    return !drain_.ok();
+  }
+
+  DaemonOptions options_;
+  const std::unique_ptr<EngineParts> parts_;
+  std::unique_ptr<BatchOutbox> outbox_;
+  mutable std::mutex mutex_;
+  std::condition_variable wakeup_;
+  std::map<std::string, std::unique_ptr<KeyspaceWorker>> workers_;
+  Status drain_;
+  Status broker_problem_;
+  int64_t received_ = 0;
+  std::thread receiver_;
+  /// Of keyspaces without a worker, to look for runs: used by Run's thread only.
+  std::map<std::string, std::unique_ptr<state::StateStore>> watched_;
+};
+
+KeyspaceWorker* DaemonImpl::WorkerOf(const std::string& keyspace) {
+  std::unique_ptr<KeyspaceWorker>& worker = workers_[keyspace];
+  if (worker == nullptr) {
+    KeyspaceWorkerSetting setting;
+    setting.parts = parts_.get();
+    setting.keyspace.env = parts_->env();
+    setting.keyspace.files = parts_->files();
+    setting.keyspace.data_directory = options_.engine.data_directory;
+    setting.keyspace.name = keyspace;
+    setting.keyspace.cluster = options_.cluster;
+    setting.outbox = outbox_.get();
+    setting.settle = [broker = options_.broker.get()](uint64_t tag, queue::Verdict verdict) {
+      const Status status = broker->Settle(tag, verdict);
+      if (!status.ok()) LogDebug("cannot settle a message: " + Describe(status));
+    };
+    setting.lease_ms = options_.lease_ms;
+    setting.discovery_ms = options_.discovery_ms;
+    worker = std::make_unique<KeyspaceWorker>(std::move(setting));
+  }
+  return worker.get();
+}
+
+void DaemonImpl::TakeBack(const std::vector<queue::BatchMessage>& messages) {
+  const std::lock_guard lock(mutex_);
+  for (const queue::BatchMessage& message : messages) {
+    const auto worker = workers_.find(message.keyspace);
+    if (worker != workers_.end()) worker->second->TakeBack(message);
+  }
+}
+
+void DaemonImpl::RemoveWorkers(bool only_done) {
+  std::vector<std::unique_ptr<KeyspaceWorker>> removed;  // destroyed without the lock
+  const std::lock_guard lock(mutex_);
+  for (auto worker = workers_.begin(); worker != workers_.end();) {
+    if (only_done && !worker->second->done()) {
+      ++worker;
+      continue;
+    }
+    removed.push_back(std::move(worker->second));
+    worker = workers_.erase(worker);
+  }
+}
+
+void DaemonImpl::Receive() {
+  while (!draining()) {
+    Result<std::optional<queue::Delivery>> delivery = options_.broker->Receive(kReceiveMillis);
+    std::unique_lock lock(mutex_);
+    if (!delivery.ok()) {
+      if (broker_problem_.ok()) {
+        LogWarn("the broker cannot be reached, batches are found by looking: " +
+                Describe(delivery.status()));
+      }
+      broker_problem_ = delivery.status();
+      wakeup_.wait_for(lock, std::chrono::milliseconds(kBrokerPauseMillis),
+                       [this] { return !drain_.ok(); });
+      continue;
+    }
+    if (!broker_problem_.ok()) LogInfo("the broker can be reached again");
+    broker_problem_ = Status::OK();
+    if (!delivery->has_value()) continue;
+    ++received_;
+    const queue::Delivery& message = **delivery;
+    if (!CheckKeyspaceName(message.message.keyspace).ok()) {
+      LogWarn("a message names no keyspace: " + queue::ToJson(message.message));
+      lock.unlock();
+      (void)options_.broker->Settle(message.tag, queue::Verdict::kDone);
+      continue;
+    }
+    const auto known = workers_.find(message.message.keyspace);
+    if (known != workers_.end() && known->second->done()) {
+      lock.unlock();
+      RemoveWorkers(/*only_done=*/true);
+      lock.lock();
+    }
+    WorkerOf(message.message.keyspace)->Deliver(message);
+  }
+}
+
+void DaemonImpl::Discover() {
+  const Result<std::vector<std::string>> keyspaces = options_.cluster->Keyspaces();
+  if (!keyspaces.ok()) {
+    LogWarn("cannot look for runs: " + Describe(keyspaces.status()));
+    return;
+  }
+  for (auto watched = watched_.begin(); watched != watched_.end();) {
+    const bool there =
+        std::binary_search(keyspaces->begin(), keyspaces->end(), watched->first);
+    watched = there ? std::next(watched) : watched_.erase(watched);
+  }
+  for (const std::string& keyspace : *keyspaces) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (workers_.count(keyspace) > 0) continue;
+    }
+    std::unique_ptr<state::StateStore>& state = watched_[keyspace];
+    if (state == nullptr) {
+      Result<std::unique_ptr<state::StateStore>> opened =
+          options_.cluster->OpenState(keyspace, /*create=*/false);
+      if (!opened.ok()) {
+        // Being made or dropped, or of the original.
+        LogDebug("cannot look for runs in " + keyspace + ": " + Describe(opened.status()));
+        continue;
+      }
+      state = *std::move(opened);
+    }
+    const Result<std::vector<state::RunRecord>> runs = state->Runs();
+    if (!runs.ok()) {
+      LogDebug("cannot look for runs in " + keyspace + ": " + Describe(runs.status()));
+      watched_.erase(keyspace);
+      continue;
+    }
+    const bool active = std::any_of(runs->begin(), runs->end(), [](const state::RunRecord& run) {
+      return run.status == state::RunStatus::kStart;
+    });
+    if (!active) continue;
+    const std::lock_guard lock(mutex_);
+    if (drain_.ok()) WorkerOf(keyspace);
+  }
+}
+
+Status DaemonImpl::Run() {
+  // As many messages as there are threads that could begin with them.
+  const Status prefetch = options_.broker->SetPrefetch(parts_->threads());
+  if (!prefetch.ok() && KindOf(prefetch) != ErrorKind::kRetriable) return prefetch;
+  receiver_ = std::thread([this] { Receive(); });
+  while (!draining()) {
+    RemoveWorkers(/*only_done=*/true);
+    Discover();
+    std::unique_lock lock(mutex_);
+    wakeup_.wait_for(lock, std::chrono::milliseconds(options_.discovery_ms),
+                     [this] { return !drain_.ok(); });
+  }
+  receiver_.join();
+  // What was delivered and not taken goes back to the queue with this.
+  (void)options_.broker->SetPrefetch(0);
+  const auto deadline = Clock::now() + std::chrono::milliseconds(options_.drain_ms);
+  bool cancelled = false;
+  while (true) {
+    RemoveWorkers(/*only_done=*/true);
+    std::unique_lock lock(mutex_);
+    if (workers_.empty()) break;
+    if (!cancelled && Clock::now() >= deadline) {
+      cancelled = true;
+      LogWarn("batches did not end in time and are given back");
+      for (const auto& [name, worker] : workers_) worker->Cancel(drain_);
+    }
+    wakeup_.wait_for(lock, kDrainLook);
+  }
+  outbox_.reset();
+  return Status::OK();
+}
+
+void DaemonImpl::Drain(const std::string& reason) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!drain_.ok()) return;
+    drain_ = CancelledError(reason);
+    for (const auto& [name, worker] : workers_) worker->Drain(drain_);
+  }
+  wakeup_.notify_all();
+}
+
+DaemonStatus DaemonImpl::status() const {
+  const std::lock_guard lock(mutex_);
+  DaemonStatus status;
+  status.draining = !drain_.ok();
+  status.threads = parts_->threads();
+  status.memory_reserved_bytes = parts_->memory()->reserved_bytes();
+  status.messages_received = received_;
+  status.messages_published = outbox_ != nullptr ? outbox_->num_published() : 0;
+  status.broker = broker_problem_;
+  for (const auto& [name, worker] : workers_) status.keyspaces.push_back(worker->status());
+  return status;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Daemon>> Daemon::Make(DaemonOptions options) {
+  CAPI_RETURN_NOT_OK(CompleteOptions(&options.engine));
+  CAPI_ASSIGN_OR_RETURN(std::unique_ptr<EngineParts> parts, EngineParts::Make(options.engine));
+  return std::unique_ptr<Daemon>(
+      std::make_unique<DaemonImpl>(std::move(options), std::move(parts)));
+}
+
+}  // namespace capi::service
