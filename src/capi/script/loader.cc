@@ -48,6 +48,8 @@ class ScriptLoad {
   void Load(Script* script) {
     script->url = options_.script_url;
     script->parameters_url = options_.parameters_url;
+    script->overrides = options_.overrides;
+    script->strict = options_.strict;
     if (!options_.parameters_url.empty()) {
       diagnostics_.NoteFile(options_.parameters_url);
     }

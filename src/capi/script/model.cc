@@ -156,6 +156,8 @@ std::shared_ptr<const Script> WithUrls(
   copy->parameters_url = script.parameters_url;
   copy->script_hash = script.script_hash;
   copy->parameters_hash = script.parameters_hash;
+  copy->overrides = script.overrides;
+  copy->strict = script.strict;
   std::map<const DependencyPolicy*, const DependencyPolicy*> policies;
   for (const auto& policy : script.policies) {
     copy->policies.push_back(std::make_unique<DependencyPolicy>(*policy));

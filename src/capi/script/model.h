@@ -201,6 +201,9 @@ struct Script {
   /// everything else that decides the result: parameters, Python sources, criteria files.
   std::string script_hash;
   std::string parameters_hash;
+  /// As in LoadOptions.
+  std::vector<std::pair<std::string, std::string>> overrides;
+  bool strict = false;
   /// Script order.
   std::vector<std::unique_ptr<Node>> nodes;
   std::vector<std::unique_ptr<DependencyPolicy>> policies;

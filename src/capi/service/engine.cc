@@ -138,11 +138,12 @@ Result<std::optional<state::RunRecord>> EngineImpl::FindRunToResume(const workfl
     if (!run) return UserError("unknown_run", "no such run: " + number);
     if (workflow::MayResume(*run, plan)) return run;
     const bool ended = run->status != state::RunStatus::kStart;
-    return UserError("run_not_resumable",
-                     "run " + number +
-                         (ended ? " has ended, and what a run has made is never overwritten"
-                                : " was started with another script, other parameters or nodes") +
-                         "; leave the run id out to make a new run");
+    return UserError(
+        "run_not_resumable",
+        "run " + number +
+            (ended ? " has ended, and what a run has made is never overwritten"
+                   : " was started with another script, other parameters, nodes or strictness") +
+            "; leave the run id out to make a new run");
   }
   if (options.new_run) return std::nullopt;
   CAPI_ASSIGN_OR_RETURN(const std::vector<state::RunRecord> runs, state->Runs());
@@ -198,7 +199,6 @@ Status EngineImpl::Execute(Keyspace* keyspace, std::shared_ptr<const script::Scr
   environment.formulas = formulas_.get();
   environment.spill_directory = keyspace->spill_directory();
   environment.owner = lease->owner();
-  environment.strict = options.script.strict;
   environment.make_runner = options_.make_runner != nullptr
                                 ? options_.make_runner
                                 : workflow::RunnerFactory(&node::NodeRunner::Make);

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -200,6 +201,52 @@ TEST_F(EngineTest, AnInterruptedRunIsResumedByTheSameCommandOnly) {
   interrupt();  // run 6
   UseChain(3);
   EXPECT_EQ(Run(Options()).run_id, 7);
+}
+
+TEST_F(EngineTest, ARunIsExecutedWithTheSettingsItWasStartedWith) {
+  script_ = ScriptText(
+      {ReadNode("read", {"{input}"}), WriteNode("write", "read", directory_.Path("out/out.csv"))});
+  directory_.Write("chain.json", script_);
+  std::atomic<int> num_strict{0};
+  RunOptions options = Options();
+  options.script.overrides = {{"input", "elsewhere"}, {"input", input_}};
+  const auto run = [&](bool interrupted) {
+    EngineOptions engine_options;
+    engine_options.data_directory = directory_.Path("data");
+    engine_options.make_runner =
+        [&](node::NodeSetup setup) -> Result<std::unique_ptr<node::NodeRunner>> {
+      if (setup.strict) ++num_strict;
+      return node::NodeRunner::Make(std::move(setup));
+    };
+    const auto engine = Engine::Make(engine_options).ValueOrDie();
+    return engine
+        ->RunScript(options,
+                    [&](const RunSummary&) {
+                      if (interrupted) engine->Cancel("by the test");
+                    })
+        .ValueOrDie();
+  };
+  options.script.strict = true;
+  EXPECT_EQ(run(/*interrupted=*/true).run_id, 1);
+  state::RunRecord record = RunsOf(Location())->at(0).run;
+  EXPECT_EQ(record.overrides, options.script.overrides);
+  EXPECT_TRUE(record.strict);
+  const RunSummary resumed = run(/*interrupted=*/false);
+  EXPECT_TRUE(resumed.resumed);
+  EXPECT_TRUE(resumed.AllSucceeded()) << Describe(resumed.error);
+  EXPECT_GT(num_strict, 0);
+
+  // With other settings it is another run.
+  EXPECT_EQ(run(/*interrupted=*/true).run_id, 2);
+  num_strict = 0;
+  options.script.strict = false;
+  options.run_id = 2;
+  const Status refused = NewEngine()->RunScript(options, nullptr).status();
+  EXPECT_EQ(InfoOf(refused).error_class, "run_not_resumable");
+  options.run_id = 0;
+  EXPECT_EQ(run(/*interrupted=*/false).run_id, 3);
+  EXPECT_EQ(num_strict, 0);
+  EXPECT_FALSE(RunsOf(Location())->at(2).run.strict);
 }
 
 TEST_F(EngineTest, ResumesTheRunThatIsNamedAndNoOther) {

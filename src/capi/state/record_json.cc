@@ -40,6 +40,24 @@ std::string ListToJson(const std::vector<std::string>& list) { return Dump(list)
 
 std::vector<std::string> ListFromJson(const std::string& json) { return ListFrom(Parse(json)); }
 
+std::string PairsToJson(const std::vector<std::pair<std::string, std::string>>& pairs) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const auto& [name, value] : pairs) list.push_back(std::vector<std::string>{name, value});
+  return Dump(list);
+}
+
+std::vector<std::pair<std::string, std::string>> PairsFromJson(const std::string& json) {
+  const nlohmann::json parsed = Parse(json);
+  std::vector<std::pair<std::string, std::string>> pairs;
+  if (!parsed.is_array()) return pairs;
+  for (const nlohmann::json& item : parsed) {
+    std::vector<std::string> pair = ListFrom(item);
+    if (pair.size() != 2) return {};
+    pairs.emplace_back(std::move(pair[0]), std::move(pair[1]));
+  }
+  return pairs;
+}
+
 std::string NewNodesToJson(const std::vector<NodeRecord>& nodes) {
   nlohmann::json list = nlohmann::json::array();
   for (const NodeRecord& node : nodes) {
@@ -69,7 +87,7 @@ std::vector<NodeRecord> NewNodesFromJson(const std::string& json, int64_t run_id
     node.batches_total = NumberOf(item, "batches_total");
     const auto urls = item.find("urls");
     if (urls != item.end()) node.urls = ListFrom(*urls);
-    node.rerun_fails = item.value("rerun_fails", false);
+    node.rerun_fails = item.find("rerun_fails") != item.end() && item["rerun_fails"] == true;
     nodes.push_back(std::move(node));
   }
   return nodes;

@@ -3,6 +3,7 @@
 // Parts of records as JSON texts, for columns that hold more than a number or a word.
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "capi/state/records.h"
@@ -13,6 +14,11 @@ namespace capi::state {
 std::string ListToJson(const std::vector<std::string>& list);
 /// Empty when the text is not such an array.
 std::vector<std::string> ListFromJson(const std::string& json);
+
+/// JSON array of [name, value].
+std::string PairsToJson(const std::vector<std::pair<std::string, std::string>>& pairs);
+/// Empty when the text is not such an array.
+std::vector<std::pair<std::string, std::string>> PairsFromJson(const std::string& json);
 
 /// What a node is created with (name, type, table, depth, batches_total, urls, rerun_fails), in the
 /// order of the list.

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace capi::state {
@@ -59,6 +60,10 @@ struct RunRecord {
   RunStatus status = RunStatus::kNone;
   std::string script_url;
   std::string parameters_url;
+  /// Parameters set beside the file, name and value, in their order: with `strict` (warnings are
+  /// errors) what loads the same script again.
+  std::vector<std::pair<std::string, std::string>> overrides;
+  bool strict = false;
   std::string script_hash;
   std::string parameters_hash;
   std::string start_hash;  ///< of start_nodes and until_node

@@ -152,6 +152,35 @@ TEST_P(StateStoreTest, RunsGetAscendingIdsAndKeepWhatTheyWereCreatedWith) {
   EXPECT_TRUE(store_->Nodes(second + 1000).ValueOrDie().empty());
 }
 
+TEST_P(StateStoreTest, ARunKeepsWhatItsScriptWasLoadedWith) {
+  RunRecord run;
+  run.overrides = {{"z", "1"}, {"a", "x=y \"quoted\" \xe2\x82\xac"}, {"z", ""}};
+  run.strict = true;
+  NodeRecord node;
+  node.name = "of " + std::to_string(me_);
+  run.affected_nodes = {node.name};
+  const int64_t run_id = store_->CreateRun(run, {node}).ValueOrDie();
+  const auto expect_kept = [&](const RunRecord& kept) {
+    EXPECT_EQ(kept.run_id, run_id);
+    EXPECT_EQ(kept.overrides, run.overrides);
+    EXPECT_TRUE(kept.strict);
+  };
+  expect_kept(*store_->FindRun(run_id).ValueOrDie());
+  expect_kept(store_->Runs()->back());
+  expect_kept(store_->NodesNamed({node.name})->at(0).second);
+  const auto plain = store_->FindRun(NewRun()).ValueOrDie();
+  EXPECT_TRUE(plain->overrides.empty());
+  EXPECT_FALSE(plain->strict);
+}
+
+TEST_P(StateStoreTest, TheStoreChoosesTheRunsId) {
+  RunRecord run;
+  run.run_id = 1000000;
+  const int64_t run_id = store_->CreateRun(run, {}).ValueOrDie();
+  EXPECT_LT(run_id, run.run_id);
+  EXPECT_TRUE(store_->FindRun(run_id).ValueOrDie().has_value());
+}
+
 TEST_P(StateStoreTest, NamesMayHoldQuotesAndAnyUnicode) {
   const std::vector<std::string> names = {"a \"quoted\", 'name'; DROP", "Größe \U0001F600 {}[]\\",
                                           std::string("nul\0nul", 7)};

@@ -395,7 +395,7 @@ Result<node::NodeRunner*> RunExecutorImpl::RunnerOf(NodeState* node) {
     setup.formulas = environment_.formulas;
     setup.env = environment_.env;
     setup.files = environment_.files;
-    setup.strict = environment_.strict;
+    setup.strict = run_.strict;
     const state::Pins& pins = node->record.pins;
     if (node->node->table_reader) {
       CAPI_ASSIGN_OR_RETURN(setup.reader, environment_.catalog->Open(

@@ -42,7 +42,6 @@ struct ExecutorEnvironment {
   python::FormulaPool* formulas = nullptr;  ///< for py_calc nodes
   std::string spill_directory;
   state::OwnerId owner = 0;
-  bool strict = false;
   RunnerFactory make_runner;
   /// Tries of a batch that fails with kRetriable before it fails for good, and the pause before the
   /// first repetition (doubled each time).

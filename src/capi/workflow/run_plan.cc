@@ -99,6 +99,8 @@ Result<RunPlan> PlanRun(const script::Script& script, const RunRequest& request)
   run.affected_nodes = affected;
   run.script_url = script.url;
   run.parameters_url = script.parameters_url;
+  run.overrides = script.overrides;
+  run.strict = script.strict;
   run.script_hash = script.script_hash;
   run.parameters_hash = script.parameters_hash;
   run.description = request.description;
@@ -133,6 +135,10 @@ Result<RunPlan> PlanRun(const script::Script& script, const RunRequest& request)
   return plan;
 }
 
+script::LoadOptions LoadOptionsOf(const state::RunRecord& run) {
+  return {run.script_url, run.parameters_url, run.overrides, run.strict};
+}
+
 Status CheckNumBatches(const state::NodeRecord& node) {
   if (node.batches_total <= kMaxBatches) return Status::OK();
   return UserError("too_many_batches", "a node has more batches than the store can number: " +
@@ -142,7 +148,7 @@ Status CheckNumBatches(const state::NodeRecord& node) {
 bool MayResume(const state::RunRecord& run, const RunPlan& plan) {
   return run.status == state::RunStatus::kStart && run.script_hash == plan.run.script_hash &&
          run.parameters_hash == plan.run.parameters_hash && run.start_hash == plan.run.start_hash &&
-         run.affected_nodes == plan.run.affected_nodes;
+         run.strict == plan.run.strict && run.affected_nodes == plan.run.affected_nodes;
 }
 
 }  // namespace capi::workflow

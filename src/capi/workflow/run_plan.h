@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "capi/base/status.h"
+#include "capi/script/loader.h"
 #include "capi/script/model.h"
 #include "capi/state/records.h"
 
@@ -25,6 +26,9 @@ struct RunPlan {
 
 /// kUser errors: "unknown_node", "no_start_nodes", "until_not_affected", "too_many_batches".
 Result<RunPlan> PlanRun(const script::Script& script, const RunRequest& request);
+
+/// What loads the script of a run as it was loaded when the run was started.
+script::LoadOptions LoadOptionsOf(const state::RunRecord& run);
 
 /// kUser "too_many_batches": the store cannot number them.
 Status CheckNumBatches(const state::NodeRecord& node);

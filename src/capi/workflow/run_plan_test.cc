@@ -3,8 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "capi/base/env.h"
+#include "capi/files/files.h"
 #include "capi/workflow/workflow_testing_internal.h"
 
 namespace capi::workflow {
@@ -90,6 +93,41 @@ TEST_F(RunPlanTest, ResumesOnlyTheSameWork) {
   run = PlanRun(*script_, From({"a", "b"}, "c"))->run;
   run.status = state::RunStatus::kStart;
   EXPECT_FALSE(MayResume(run, plan));
+  run = plan.run;
+  run.status = state::RunStatus::kStart;
+  EXPECT_TRUE(MayResume(run, plan));
+  run.strict = true;
+  EXPECT_FALSE(MayResume(run, plan));
+}
+
+TEST_F(RunPlanTest, WhoeverContinuesARunCanLoadItsScriptAgain) {
+  TestDirectory directory;
+  script::LoadOptions options;
+  options.script_url = directory.Write(
+      "s.json", ScriptText({ReadNode("a", {"{dir}/1.csv"}), CopyNode("c", "a", 3)}));
+  options.parameters_url = directory.Write("p.json", R"({"dir":"in"})");
+  options.overrides = {{"dir", "first"}, {"dir", "last"}};
+  options.strict = true;
+  const auto files = files::Files::Make(Env::Default(), {}).ValueOrDie();
+  const script::LoadResult loaded = script::LoadScript(options, files.get());
+  ASSERT_NE(loaded.script, nullptr);
+  const RunPlan plan = *PlanRun(*loaded.script, {});
+  state::RunRecord run = plan.run;
+  run.status = state::RunStatus::kStart;
+
+  const script::LoadOptions again = LoadOptionsOf(run);
+  EXPECT_EQ(again.overrides, options.overrides);
+  EXPECT_TRUE(again.strict);
+  const auto script = script::LoadScript(again, files.get()).script;
+  ASSERT_NE(script, nullptr);
+  EXPECT_EQ(script->FindNode("a")->file_reader->urls, (std::vector<std::string>{"last/1.csv"}));
+  EXPECT_TRUE(MayResume(run, *PlanRun(*script, {})));
+  // Files of its own are no other script.
+  EXPECT_TRUE(MayResume(run, *PlanRun(*script::WithUrls(*script, {{"a", {"x.csv"}}}), {})));
+  // In another order the last one would count.
+  std::swap(run.overrides[0], run.overrides[1]);
+  EXPECT_NE(script::LoadScript(LoadOptionsOf(run), files.get()).script->parameters_hash,
+            run.parameters_hash);
 }
 
 TEST_F(RunPlanTest, RerunPolicyFailHasNoEffectOnDistinct) {

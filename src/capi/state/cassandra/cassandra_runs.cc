@@ -88,6 +88,7 @@ Result<int64_t> CassandraStore::CreateRun(const RunRecord& run,
   CAPI_ASSIGN_OR_RETURN(const std::vector<cql::Rows> found,
                         ReadMany(session_, {std::move(counter), std::move(last)}));
   RunRecord created = run;
+  created.run_id = 0;
   for (const cql::Rows& rows : found) {
     if (!rows.empty()) created.run_id = std::max(created.run_id, rows.Integer(0, 0));
   }
@@ -115,6 +116,8 @@ Result<int64_t> CassandraStore::CreateRun(const RunRecord& run,
         .BigInt(created.started_ms)
         .BigInt(created.ended_ms)
         .Text(created.comment)
+        .Text(PairsToJson(created.overrides))
+        .Boolean(created.strict)
         .Text(outbox)
         .BigInt(nonce);
     CAPI_ASSIGN_OR_RETURN(

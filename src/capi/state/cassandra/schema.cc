@@ -111,6 +111,8 @@ const std::vector<WorkflowTable>& OwnWorkflowTables() {
         {"started_ms", "bigint"},
         {"ended_ms", "bigint"},
         {"comment", "text"},
+        {"overrides", "text"},
+        {"strict", "boolean"},
         {"nodes", "text"},
         {"started", "boolean"},
         {"told", "tinyint"},

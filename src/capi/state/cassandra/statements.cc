@@ -14,9 +14,10 @@ struct Text {
   bool idempotent;
 };
 
-#define CAPI_CQL_RUN_COLUMNS                                                               \
-  "run_id, status, script_url, parameters_url, script_hash, parameters_hash, start_hash, " \
-  "start_nodes, affected_nodes, until_node, description, now_ms, started_ms, ended_ms, comment"
+#define CAPI_CQL_RUN_COLUMNS                                                                      \
+  "run_id, status, script_url, parameters_url, script_hash, parameters_hash, start_hash, "        \
+  "start_nodes, affected_nodes, until_node, description, now_ms, started_ms, ended_ms, comment, " \
+  "overrides, strict"
 #define CAPI_CQL_NODE_COLUMNS                                                               \
   "run_id, node_index, name, type, table_name, depth, batches_total, rerun_fails, status, " \
   "pinned, reader_run, lookup_run, inputs, manifest, counts, error_kind, error_class, "     \
@@ -63,7 +64,7 @@ Text TextOf(Cql id) {
     case Cql::kInsertRun:
       return {"INSERT INTO $wf_capi_run (part, " CAPI_CQL_RUN_COLUMNS
               ", nodes, started, told, nonce) VALUES (0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-              "?, ?, false, 0, ?) IF NOT EXISTS",
+              "?, ?, ?, ?, false, 0, ?) IF NOT EXISTS",
               false};
     case Cql::kSelectRuns:
       return {"SELECT " CAPI_CQL_RUN_COLUMNS
@@ -281,6 +282,8 @@ RunRow ReadRunRow(const cql::Rows& rows, int64_t row) {
   run.started_ms = rows.Integer(row, column++);
   run.ended_ms = rows.Integer(row, column++);
   run.comment = rows.Text(row, column++);
+  run.overrides = PairsFromJson(std::string(rows.Text(row, column++)));
+  run.strict = rows.Boolean(row, column++);
   read.started = rows.Boolean(row, column++);
   read.told = static_cast<RunStatus>(rows.Integer(row, column++));
   read.nonce = rows.Integer(row, column++);

@@ -130,8 +130,14 @@ ALTER TABLE nodes ADD COLUMN urls TEXT NOT NULL DEFAULT '';
 ALTER TABLE batches ADD COLUMN input TEXT NOT NULL DEFAULT '';
 )sql";
 
+// Version 3: what a run's script was loaded with. Of older runs it is not known.
+constexpr const char* kVersion3 = R"sql(
+ALTER TABLE runs ADD COLUMN overrides TEXT NOT NULL DEFAULT '';
+ALTER TABLE runs ADD COLUMN strict INTEGER NOT NULL DEFAULT 0;
+)sql";
+
 /// migrations[v] leads from version v to v + 1.
-constexpr std::array kMigrations = {kVersion1, kVersion2};
+constexpr std::array kMigrations = {kVersion1, kVersion2, kVersion3};
 
 // "CAPI": lets file(1) and us recognise the database.
 constexpr int64_t kApplicationId = 0x43415049;

@@ -21,6 +21,8 @@ RunRecord ReadRun(const Query& query, int first_column) {
   run.started_ms = query.Int(column++);
   run.ended_ms = query.Int(column++);
   run.comment = query.Text(column++);
+  run.overrides = PairsFromJson(query.Text(column++));
+  run.strict = query.Int(column++) != 0;
   return run;
 }
 

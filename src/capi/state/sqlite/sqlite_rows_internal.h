@@ -11,8 +11,7 @@ namespace capi::state {
 #define CAPI_RUN_COLUMNS                                                                   \
   "r.run_id, r.status, r.script_url, r.parameters_url, r.script_hash, r.parameters_hash, " \
   "r.start_hash, r.start_nodes, r.affected_nodes, r.until_node, r.description, r.now_ms, " \
-  "r.started_ms, r.ended_ms, r.comment"
-constexpr int kNumRunColumns = 15;
+  "r.started_ms, r.ended_ms, r.comment, r.overrides, r.strict"
 
 #define CAPI_NODE_COLUMNS                                                                 \
   "n.run_id, n.node_index, n.name, n.type, n.table_name, n.depth, n.batches_total, "      \

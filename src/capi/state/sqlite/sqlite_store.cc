@@ -227,11 +227,12 @@ Result<int64_t> SqliteStore::CreateRun(const RunRecord& run, const std::vector<N
         connection
             ->Run("INSERT INTO runs(run_id, status, script_url, parameters_url, script_hash, "
                   "parameters_hash, start_hash, start_nodes, affected_nodes, until_node, "
-                  "description, now_ms, started_ms, ended_ms, comment) "
-                  "VALUES(?1, 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 0, ?13)",
+                  "description, now_ms, started_ms, ended_ms, comment, overrides, strict) "
+                  "VALUES(?1, 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 0, ?13, ?14, "
+                  "?15)",
                   run_id, run.script_url, run.parameters_url, run.script_hash, run.parameters_hash,
                   run.start_hash, start_nodes, affected_nodes, run.until_node, run.description,
-                  run.now_ms, run.started_ms, run.comment)
+                  run.now_ms, run.started_ms, run.comment, PairsToJson(run.overrides), run.strict)
             .status());
     for (size_t i = 0; i < nodes.size(); ++i) {
       const NodeRecord& node = nodes[i];

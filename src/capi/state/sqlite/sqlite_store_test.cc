@@ -174,6 +174,34 @@ TEST_F(SqliteStoreTest, EmptyDatabaseIsMigratedAndRefusedForReading) {
   EXPECT_TRUE(CheckSchema(connection.get()).ok());
 }
 
+TEST_F(SqliteStoreTest, RunsOfAnOlderVersionAreKept) {
+  const int64_t run_id = NewRun();
+  store_.reset();
+  {
+    ConnectionOptions options;
+    options.path = Path();
+    auto connection = Connection::Open(options).ValueOrDie();
+    ASSERT_TRUE(connection
+                    ->ExecuteScript("ALTER TABLE runs DROP COLUMN overrides;"
+                                    "ALTER TABLE runs DROP COLUMN strict;"
+                                    "PRAGMA user_version=2")
+                    .ok());
+  }
+  SqliteOptions options;
+  options.path = Path();
+  options.read_only = true;
+  EXPECT_EQ(InfoOf(OpenSqliteStore(Env::Default(), options).status()).error_class,
+            "older_database");
+  store_ = Open();
+  const auto run = store_->FindRun(run_id).ValueOrDie();
+  ASSERT_TRUE(run.has_value());
+  EXPECT_EQ(run->now_ms, 12345);
+  EXPECT_TRUE(run->overrides.empty());
+  EXPECT_FALSE(run->strict);
+  EXPECT_EQ(store_->Nodes(run_id)->size(), 2u);
+  EXPECT_EQ(NewRun(), run_id + 1);
+}
+
 TEST_F(SqliteStoreTest, DamagedDatabaseIsAnEnvironmentError) {
   const std::string path = (directory_ / "damaged.db").string();
   {
