@@ -2,13 +2,16 @@
 # Builds src/capi/NAME/**.cc into the static library capi_NAME. Files ending in _test.cc become unit
 # tests (one executable per room), _bench.cc micro-benchmarks, _fuzz.cc fuzz targets. A room without
 # sources is an interface library, so that rooms can be added without touching CMake. Folders of cluster
-# back ends are left out when these are not built (CapiCluster.cmake).
+# back ends are left out when these are not built (CapiCluster.cmake, CapiBrokers.cmake).
 function(capi_room name)
   cmake_parse_arguments(ARG "" "" "ROOMS;LINK" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/src/capi/${name}/*.cc")
-  if(NOT CAPI_WITH_CLUSTER)
-    list(FILTER sources EXCLUDE REGEX "/(cassandra|rabbitmq|amqp10)/")
-  endif()
+  foreach(folder cassandra:CLUSTER rabbitmq:RABBITMQ amqp10:AMQP10)
+    string(REGEX MATCH "(.*):(.*)" _ "${folder}")
+    if(NOT CAPI_WITH_${CMAKE_MATCH_2})
+      list(FILTER sources EXCLUDE REGEX "/${CMAKE_MATCH_1}/")
+    endif()
+  endforeach()
   set(tests ${sources})
   set(benches ${sources})
   set(fuzzers ${sources})

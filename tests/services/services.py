@@ -10,6 +10,7 @@ import contextlib
 import os
 
 from tests.services.cassandra import CassandraCluster
+from tests.services.rabbitmq import RabbitMq
 
 
 def _cassandra(stack):
@@ -30,12 +31,18 @@ def _cassandra_nodes(stack):
             "CAPI_TEST_CASSANDRA_PIDS": ",".join(str(node.pid) for node in cluster.nodes)}
 
 
+def _rabbitmq(stack):
+    """With TLS; a command that kills and restarts it."""
+    return stack.enter_context(RabbitMq()).environment()
+
+
 class Services:
     # name: (the variable that says that there is one, how to start it)
     STARTERS = {
         "cassandra": ("CAPI_TEST_CASSANDRA", _cassandra),
         "secure_cassandra": ("CAPI_TEST_CASSANDRA_SECURE", _secure_cassandra),
         "cassandra_nodes": ("CAPI_TEST_CASSANDRA_NODES", _cassandra_nodes),
+        "rabbitmq": ("CAPI_TEST_RABBITMQ", _rabbitmq),
     }
 
     def __init__(self):

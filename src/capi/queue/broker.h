@@ -4,6 +4,7 @@
 // (architecture P3). Losing, doubling or reordering messages costs time only. Brokers and
 // topologies: spec/broker.md.
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -27,7 +28,10 @@ struct BatchMessage {
 
 /// JSON object {"v":1,"ks":...,"run":...,"node":...,"begin":...,"end":...}.
 std::string ToJson(const BatchMessage& message);
-/// kUser error "bad_message"; unknown members are ignored.
+/// Longer ones are no batch messages: brokers neither keep nor parse them.
+constexpr size_t kMaxMessageBytes = 65536;
+/// kUser error "bad_message"; unknown members are ignored. Numbers are whole, begin < end unless
+/// begin is -1.
 Result<BatchMessage> BatchMessageFromJson(std::string_view json);
 
 struct Delivery {
