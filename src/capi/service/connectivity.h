@@ -24,9 +24,4 @@ Result<Connectivity> CheckDatabase(const config::Config& config);
 /// The queue that QueueUrlOf names. kEnvironment: it does not answer.
 Result<Connectivity> CheckQueue(const config::Config& config);
 
-/// The queue the settings choose, with its password: the one that mq_type names; without mq_type
-/// amqp10.url if there is an amqp10.address too, else amqp.url, else capimq_client.url. "" if it is
-/// not configured. Pure.
-std::string QueueUrlOf(const config::Config& config);
-
 }  // namespace capi::service

@@ -50,6 +50,9 @@ struct RunOptions {
   /// Kept in a new run's properties and in the comment of its start.
   std::string description = "started by capi run";
   std::string start_comment = "capi run";
+  /// On a cluster: RunScript returns when the run has ended. False: when it has begun; the summary
+  /// has status kStart then.
+  bool follow = true;
 };
 
 struct FileWritten {
@@ -66,6 +69,7 @@ struct FileRead {
 
 struct RunSummary {
   std::string data_directory;
+  std::string cluster;  ///< its database's address; "" = embedded
   std::string keyspace;
   int64_t run_id = 0;    ///< 0: nothing was started (script_errors)
   bool resumed = false;  ///< an unfinished run was continued
@@ -108,6 +112,7 @@ class Engine {
   virtual workflow::RunSnapshot Snapshot() const = 0;
 
   virtual const std::string& data_directory() const = 0;
+  /// Of this process; 0 if daemons execute the runs.
   virtual int threads() const = 0;
   virtual int64_t memory_limit() const = 0;
 };

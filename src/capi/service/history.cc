@@ -21,7 +21,10 @@ Status CheckRun(state::StateStore* state, int64_t run_id) {
 
 }  // namespace
 
-Result<std::vector<std::string>> ListKeyspaces(Env* env, const std::string& data_directory) {
+Result<std::vector<std::string>> ListKeyspaces(const KeyspaceOptions& where) {
+  if (where.cluster != nullptr) return where.cluster->Keyspaces();
+  Env* env = where.env;
+  const std::string& data_directory = where.data_directory;
   std::vector<std::string> keyspaces;
   CAPI_ASSIGN_OR_RETURN(const bool exists, env->Exists(data_directory));
   if (!exists) return keyspaces;

@@ -36,8 +36,9 @@ struct BatchHistory {
   std::vector<state::FormerAttempt> former_attempts;
 };
 
-/// Names of the keyspaces in a data directory, sorted.
-Result<std::vector<std::string>> ListKeyspaces(Env* env, const std::string& data_directory);
+/// Names of the keyspaces in the data directory, or on the cluster, sorted. The name in the options
+/// does not count.
+Result<std::vector<std::string>> ListKeyspaces(const KeyspaceOptions& where);
 Result<std::vector<RunHistory>> RunsOf(const KeyspaceOptions& keyspace);
 /// kUser error "unknown_run".
 Result<std::vector<NodeHistory>> NodesOf(const KeyspaceOptions& keyspace, int64_t run_id);

@@ -140,8 +140,8 @@ Result<std::unique_ptr<Keyspace>> Keyspace::OpenForSharing(
   CAPI_RETURN_NOT_OK(keyspace->OpenOnCluster(/*create=*/false));
   // Before the tables: what an owner writes is garbage unless it is known as living.
   CAPI_ASSIGN_OR_RETURN(
-      keyspace->lease_, workflow::LeaseKeeper::Start(options.env, keyspace->state(), lease_ms,
-                                                     std::move(on_lost)));
+      keyspace->lease_,
+      workflow::LeaseKeeper::Start(options.env, keyspace->state(), lease_ms, std::move(on_lost)));
   CAPI_RETURN_NOT_OK(keyspace->OpenTables());
   CAPI_RETURN_NOT_OK(options.env->CreateDirectories(keyspace->spill_directory()));
   return keyspace;
@@ -195,7 +195,8 @@ Status Keyspace::OpenTables() {
     shared.env = env;
     shared.cache_directory = directory_ + "/cache";
     // One who only reads writes nothing that could be taken for garbage.
-    shared.owner = lease_ != nullptr ? lease_->owner() : static_cast<int64_t>(env->Random() >> 1) | 1;
+    shared.owner =
+        lease_ != nullptr ? lease_->owner() : static_cast<int64_t>(env->Random() >> 1) | 1;
     CAPI_ASSIGN_OR_RETURN(tables_, store::TableStore::OpenShared(shared, std::move(blobs)));
   }
   catalog_ = std::make_unique<workflow::TableCatalog>(state_.get(), tables_.get());

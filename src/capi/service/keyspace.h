@@ -56,8 +56,7 @@ class Keyspace {
   /// On a cluster, for a process that executes batches among others: registers it as an owner and
   /// keeps its lease. on_lost: see LeaseKeeper. kUser error "unknown_keyspace".
   static Result<std::unique_ptr<Keyspace>> OpenForSharing(
-      const KeyspaceOptions& options, int64_t lease_ms,
-      std::function<void(const Status&)> on_lost);
+      const KeyspaceOptions& options, int64_t lease_ms, std::function<void(const Status&)> on_lost);
   /// For looking, also while processes run in it. kUser error "unknown_keyspace".
   static Result<std::unique_ptr<Keyspace>> OpenForReading(const KeyspaceOptions& options);
   /// For orders to the processes that run in it, such as stop: like reading, but the state may be

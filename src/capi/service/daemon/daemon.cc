@@ -153,8 +153,7 @@ void DaemonImpl::Discover() {
     return;
   }
   for (auto watched = watched_.begin(); watched != watched_.end();) {
-    const bool there =
-        std::binary_search(keyspaces->begin(), keyspaces->end(), watched->first);
+    const bool there = std::binary_search(keyspaces->begin(), keyspaces->end(), watched->first);
     watched = there ? std::next(watched) : watched_.erase(watched);
   }
   for (const std::string& keyspace : *keyspaces) {

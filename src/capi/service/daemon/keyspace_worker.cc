@@ -24,9 +24,9 @@ void LogRound(const std::string& keyspace, const workflow::SharedHousekeepingRep
       0) {
     return;
   }
-  LogInfo(keyspace + ": put in order after processes that ended: " +
-          std::to_string(report.freed_claims) + " claims given back, " +
-          std::to_string(report.files_published) + " files published, " +
+  LogInfo(keyspace +
+          ": put in order after processes that ended: " + std::to_string(report.freed_claims) +
+          " claims given back, " + std::to_string(report.files_published) + " files published, " +
           std::to_string(report.files_lost) + " lost, " +
           std::to_string(report.temp_files_discarded) + " temporary files and " +
           std::to_string(report.table_files_removed) + " table files removed");
@@ -231,17 +231,17 @@ Result<KeyspaceWorker::Outcome> KeyspaceWorker::WorkWithLease() {
     const std::lock_guard lock(mutex_);
     lost_ = Status::OK();
   }
-  CAPI_ASSIGN_OR_RETURN(const std::unique_ptr<Keyspace> keyspace,
-                        Keyspace::OpenForSharing(setting_.keyspace, setting_.lease_ms,
-                                                 [this](const Status& reason) {
-                                                   const std::lock_guard lock(mutex_);
-                                                   lost_ = reason;
-                                                   // What is under way cannot be committed.
-                                                   for (const auto& [run_id, run] : runs_) {
-                                                     run->Cancel(reason);
-                                                   }
-                                                   wakeup_.notify_all();
-                                                 }));
+  CAPI_ASSIGN_OR_RETURN(
+      const std::unique_ptr<Keyspace> keyspace,
+      Keyspace::OpenForSharing(setting_.keyspace, setting_.lease_ms, [this](const Status& reason) {
+        const std::lock_guard lock(mutex_);
+        lost_ = reason;
+        // What is under way cannot be committed.
+        for (const auto& [run_id, run] : runs_) {
+          run->Cancel(reason);
+        }
+        wakeup_.notify_all();
+      }));
   Result<Outcome> outcome = Loop(keyspace.get());
   EndRuns(outcome.ok() ? CancelledError("the daemon gives up the keyspace") : outcome.status());
   const Status closed = keyspace->lease()->Close();

@@ -8,6 +8,7 @@
 #include "capi/base/log.h"
 #include "capi/script/loader.h"
 #include "capi/service/input_patterns.h"
+#include "capi/workflow/run_plan.h"
 
 namespace capi::service {
 
@@ -113,19 +114,15 @@ void RunWorker::Tell(const Status& problem) {
 
 Result<std::shared_ptr<const script::Script>> RunWorker::LoadScriptOf(
     const state::RunRecord& run) const {
-  script::LoadOptions options;
-  options.script_url = run.script_url;
-  options.parameters_url = run.parameters_url;
-  options.overrides = run.overrides;
-  options.strict = run.strict;
-  script::LoadResult loaded = script::LoadScript(options, setting_.parts->files());
+  script::LoadResult loaded =
+      script::LoadScript(workflow::LoadOptionsOf(run), setting_.parts->files());
   if (loaded.script == nullptr) return loaded.errors.front();
   // Batches of one run must all be executed by the same script.
   if (loaded.script->script_hash != run.script_hash ||
       loaded.script->parameters_hash != run.parameters_hash) {
-    return UserError("script_changed",
-                     "script or parameters are not what the run was started with: " +
-                         run.script_url);
+    return UserError(
+        "script_changed",
+        "script or parameters are not what the run was started with: " + run.script_url);
   }
   CAPI_ASSIGN_OR_RETURN(const std::vector<state::NodeRecord> nodes,
                         setting_.keyspace->state()->Nodes(run.run_id));
@@ -140,8 +137,8 @@ workflow::ExecutorEnvironment RunWorker::Environment() {
     std::vector<queue::BatchMessage> offered;
     offered.reserve(messages.size());
     for (const queue::Message& message : messages) {
-      offered.push_back({setting_.keyspace_name, message.run_id, message.node_index, message.begin,
-                         message.end});
+      offered.push_back(
+          {setting_.keyspace_name, message.run_id, message.node_index, message.begin, message.end});
     }
     setting_.outbox->Add(std::move(offered));
     return Status::OK();

@@ -1,0 +1,266 @@
+#include "capi/service/cluster_engine.h"
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <filesystem>
+#include <mutex>
+#include <optional>
+#include <system_error>
+#include <utility>
+
+#include "capi/base/fault_point.h"
+#include "capi/base/log.h"
+#include "capi/files/files.h"
+#include "capi/service/engine_parts.h"
+#include "capi/service/keyspace.h"
+#include "capi/service/message_broker.h"
+#include "capi/service/run_start.h"
+#include "capi/workflow/attempt_records.h"
+
+namespace capi::service {
+
+namespace {
+
+constexpr int64_t kNanosPerMilli = 1000000;
+/// Between looks at the state; more when a look takes long.
+constexpr int64_t kLookMillis = 300;
+constexpr int64_t kPausesPerLook = 10;
+/// A run that nobody takes up for this long deserves a word.
+constexpr int64_t kPatienceMillis = 15000;
+
+/// Daemons have other working directories.
+std::string AbsoluteUrl(const std::string& url) {
+  if (url.empty() || url.find("://") != std::string::npos) return url;
+  std::error_code error;
+  const std::filesystem::path path = std::filesystem::absolute(url, error);
+  return error ? url : path.lexically_normal().string();
+}
+
+class ClusterEngine final : public Engine {
+ public:
+  ClusterEngine(EngineOptions options, std::shared_ptr<Cluster> cluster,
+                std::unique_ptr<queue::Broker> broker, std::unique_ptr<files::Files> files)
+      : options_(std::move(options)),
+        cluster_(std::move(cluster)),
+        broker_(std::move(broker)),
+        files_(std::move(files)) {}
+
+  Result<RunSummary> RunScript(const RunOptions& options,
+                               const std::function<void(const RunSummary&)>& on_start) override;
+  void Cancel(const std::string& reason) override;
+  workflow::RunSnapshot Snapshot() const override;
+
+  const std::string& data_directory() const override { return options_.data_directory; }
+  int threads() const override { return 0; }
+  int64_t memory_limit() const override { return 0; }
+
+ private:
+  void Wake(const RunSummary& summary);
+  Status Follow(state::StateStore* state, const RunSummary& summary);
+  Result<workflow::RunSnapshot> Look(state::StateStore* state, int64_t run_id);
+  Result<workflow::NodeSnapshot> LookAtNode(state::StateStore* state,
+                                            const state::NodeRecord& node);
+
+  const EngineOptions options_;
+  const std::shared_ptr<Cluster> cluster_;
+  const std::unique_ptr<queue::Broker> broker_;
+  const std::unique_ptr<files::Files> files_;
+  mutable std::mutex mutex_;
+  std::condition_variable wakeup_;
+  workflow::RunSnapshot snapshot_;
+  Status cancelled_;
+};
+
+Result<RunSummary> ClusterEngine::RunScript(
+    const RunOptions& options, const std::function<void(const RunSummary&)>& on_start) {
+  Env* env = options_.env;
+  const int64_t begin_nanos = env->MonotonicNanos();
+  RunSummary summary;
+  summary.data_directory = options_.data_directory;
+  summary.cluster = cluster_->address();
+  RunOptions absolute = options;
+  absolute.script.script_url = AbsoluteUrl(options.script.script_url);
+  absolute.script.parameters_url = AbsoluteUrl(options.script.parameters_url);
+  CAPI_ASSIGN_OR_RETURN(std::optional<PreparedRun> prepared,
+                        PrepareRun(absolute, files_.get(), &summary));
+  if (!prepared) return summary;
+
+  KeyspaceOptions keyspace_options;
+  keyspace_options.env = env;
+  keyspace_options.files = files_.get();
+  keyspace_options.data_directory = options_.data_directory;
+  keyspace_options.name = summary.keyspace;
+  keyspace_options.cluster = cluster_;
+  // A wrong name must not make an empty keyspace.
+  CAPI_ASSIGN_OR_RETURN(const std::unique_ptr<Keyspace> keyspace,
+                        options.run_id != 0 ? Keyspace::OpenForOrders(keyspace_options)
+                                            : Keyspace::OpenForStarting(keyspace_options));
+  CAPI_ASSIGN_OR_RETURN(const state::RunRecord run,
+                        FindOrCreateRun(env, files_.get(), absolute, keyspace->state(), &*prepared,
+                                        &summary));
+  CAPI_FAULT_POINT("service.after_create_run");
+  Wake(summary);
+  {
+    CAPI_ASSIGN_OR_RETURN(workflow::RunSnapshot snapshot,
+                          Look(keyspace->state(), summary.run_id));
+    for (const workflow::NodeSnapshot& node : snapshot.nodes) {
+      if (summary.resumed) summary.batches_kept += node.batches_done;
+    }
+    const std::lock_guard lock(mutex_);
+    snapshot_ = std::move(snapshot);
+  }
+  if (on_start != nullptr) on_start(summary);
+  if (options.follow) summary.error = Follow(keyspace->state(), summary);
+  summary.nodes = Snapshot().nodes;
+  const Status summarized = SummarizeRun(keyspace->state(), &summary);
+  if (summary.error.ok()) summary.error = summarized;
+  summary.interrupted = options.follow && summary.status == state::RunStatus::kStart;
+  summary.elapsed_ms = (env->MonotonicNanos() - begin_nanos) / kNanosPerMilli;
+  return summary;
+}
+
+void ClusterEngine::Wake(const RunSummary& summary) {
+  queue::BatchMessage message;
+  message.keyspace = summary.keyspace;
+  message.run_id = summary.run_id;
+  message.node_index = queue::kNoNode;
+  const Status status = broker_->Publish({message});
+  if (!status.ok()) {
+    LogWarn("daemons could not be told and will find the run by themselves: " + Describe(status));
+  }
+}
+
+Result<workflow::NodeSnapshot> ClusterEngine::LookAtNode(state::StateStore* state,
+                                                         const state::NodeRecord& node) {
+  workflow::NodeSnapshot snapshot;
+  snapshot.name = node.name;
+  snapshot.type = node.type;
+  snapshot.status = node.status;
+  snapshot.batches_total = node.batches_total;
+  snapshot.error = node.error;
+  if (node.started_ms != 0) {
+    const int64_t end = node.ended_ms != 0 ? node.ended_ms : options_.env->NowMillis();
+    snapshot.elapsed_ms = std::max<int64_t>(0, end - node.started_ms);
+  }
+  if (node.status == state::NodeStatus::kNone) {
+    snapshot.phase = node.pins.set ? workflow::NodePhase::kReady : workflow::NodePhase::kWaiting;
+    return snapshot;
+  }
+  if (node.status == state::NodeStatus::kSuccess) {
+    snapshot.batches_done = node.batches_total;
+    snapshot.counts = workflow::CountsFromJson(node.counts);
+  } else {
+    CAPI_ASSIGN_OR_RETURN(const std::vector<state::BatchRecord> batches, state->Batches(node.id));
+    for (const state::BatchRecord& batch : batches) {
+      if (batch.id.batch_index == state::kFinishBatch ||
+          batch.status != state::NodeStatus::kSuccess) {
+        continue;
+      }
+      ++snapshot.batches_done;
+      snapshot.counts += workflow::CountsFromJson(batch.counts);
+    }
+  }
+  snapshot.rows_in = snapshot.counts.in;
+  snapshot.rows_out = snapshot.counts.out;
+  if (state::IsEnd(node.status)) {
+    snapshot.phase = workflow::NodePhase::kEnded;
+  } else {
+    snapshot.phase = snapshot.batches_done == node.batches_total
+                         ? workflow::NodePhase::kFinishing
+                         : workflow::NodePhase::kRunning;
+    snapshot.fraction =
+        static_cast<double>(snapshot.batches_done) / static_cast<double>(node.batches_total);
+  }
+  return snapshot;
+}
+
+Result<workflow::RunSnapshot> ClusterEngine::Look(state::StateStore* state, int64_t run_id) {
+  CAPI_ASSIGN_OR_RETURN(const std::vector<state::NodeRecord> nodes, state->Nodes(run_id));
+  workflow::RunSnapshot snapshot;
+  snapshot.run_id = run_id;
+  std::map<std::string, const workflow::NodeSnapshot*> known;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const workflow::NodeSnapshot& node : snapshot_.nodes) known[node.name] = &node;
+  }
+  for (const state::NodeRecord& node : nodes) {
+    // Ended nodes do not change. Only this thread writes snapshot_.
+    const auto before = known.find(node.name);
+    if (before != known.end() && before->second->phase == workflow::NodePhase::kEnded) {
+      snapshot.nodes.push_back(*before->second);
+      continue;
+    }
+    CAPI_ASSIGN_OR_RETURN(workflow::NodeSnapshot look, LookAtNode(state, node));
+    snapshot.nodes.push_back(std::move(look));
+  }
+  return snapshot;
+}
+
+Status ClusterEngine::Follow(state::StateStore* state, const RunSummary& summary) {
+  Env* env = options_.env;
+  const int64_t begin = env->MonotonicNanos();
+  bool complained = false;
+  while (true) {
+    const int64_t look_begin = env->MonotonicNanos();
+    // The run first: when it has ended, all nodes have.
+    CAPI_ASSIGN_OR_RETURN(const std::optional<state::RunRecord> run,
+                          state->FindRun(summary.run_id));
+    if (!run) return EnvironmentError("the run was removed while it was executed");
+    CAPI_ASSIGN_OR_RETURN(workflow::RunSnapshot snapshot, Look(state, summary.run_id));
+    const bool begun = std::any_of(
+        snapshot.nodes.begin(), snapshot.nodes.end(),
+        [](const workflow::NodeSnapshot& node) { return node.status != state::NodeStatus::kNone; });
+    const bool ended = run->status == state::RunStatus::kComplete ||
+                       (run->status == state::RunStatus::kStop &&
+                        std::all_of(snapshot.nodes.begin(), snapshot.nodes.end(),
+                                    [](const workflow::NodeSnapshot& node) {
+                                      return state::IsEnd(node.status);
+                                    }));
+    const int64_t now = env->MonotonicNanos();
+    if (!complained && !begun && now - begin > kPatienceMillis * kNanosPerMilli) {
+      complained = true;
+      LogWarn("no daemon has begun with the run yet; capi daemon executes runs");
+    }
+    std::unique_lock lock(mutex_);
+    snapshot_ = std::move(snapshot);
+    if (ended) return Status::OK();
+    const auto pause = std::chrono::milliseconds(
+        std::max(kLookMillis, kPausesPerLook * (now - look_begin) / kNanosPerMilli));
+    if (wakeup_.wait_for(lock, pause, [this] { return !cancelled_.ok(); })) return cancelled_;
+  }
+}
+
+void ClusterEngine::Cancel(const std::string& reason) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (cancelled_.ok()) cancelled_ = CancelledError(reason);
+  }
+  wakeup_.notify_all();
+}
+
+workflow::RunSnapshot ClusterEngine::Snapshot() const {
+  const std::lock_guard lock(mutex_);
+  return snapshot_;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Engine>> MakeClusterEngine(const config::Config& config) {
+  EngineOptions options = EngineOptionsOf(config);
+  CAPI_RETURN_NOT_OK(CompleteOptions(&options));
+  CAPI_ASSIGN_OR_RETURN(std::unique_ptr<files::Files> files,
+                        files::Files::Make(options.env, options.files));
+  // Before anything is begun: without a queue nobody would be told about a run.
+  CAPI_ASSIGN_OR_RETURN(std::unique_ptr<queue::Broker> broker, OpenBrokerOf(options.env, config));
+  CAPI_ASSIGN_OR_RETURN(std::shared_ptr<Cluster> cluster, Cluster::Connect(options.env, config));
+  return std::make_unique<ClusterEngine>(std::move(options), std::move(cluster), std::move(broker),
+                                         std::move(files));
+}
+
+Result<std::unique_ptr<Engine>> MakeEngine(const config::Config& config) {
+  if (UsesCluster(config)) return MakeClusterEngine(config);
+  return Engine::Make(EngineOptionsOf(config));
+}
+
+}  // namespace capi::service
