@@ -10,6 +10,7 @@ import io
 import itertools
 import json
 import math
+import operator
 import os
 import re
 import signal
@@ -100,9 +101,16 @@ def unpack_numbers(data, rows):
     return [float(text) if "." in text else int(text) for text in unpack_strings(data, rows)]
 
 
+def unpack_fixed(code, data):
+    """Stays an array: a number that lives from its call to the next costs less than one in a list for all calls."""
+    values = array(code)
+    values.frombytes(data)
+    return values
+
+
 UNPACK = {
-    ord("q"): lambda data, rows: array("q", bytes(data)).tolist(),
-    ord("d"): lambda data, rows: array("d", bytes(data)).tolist(),
+    ord("q"): lambda data, rows: unpack_fixed("q", data),
+    ord("d"): lambda data, rows: unpack_fixed("d", data),
     ord("b"): lambda data, rows: list(map(bool, bytes(data))),
     ord("s"): unpack_strings,
     ord("l"): unpack_lengths,
@@ -188,38 +196,39 @@ def to_string(value):
 
 
 def packed(code, values):
-    return code, struct.pack(f"<{len(values)}{code}", *values)
+    """In the machine's own layout, which is the channel's: with "<", floats would be taken apart byte by byte."""
+    return code, struct.pack(f"{len(values)}{code}", *values)
 
 
 def pack_int(values):
     if set(map(type, values)) <= {int}:
         try:
             return packed("q", values)
-        except struct.error:
+        except (struct.error, OverflowError):
             pass
     return packed("q", converted(values, to_int))
 
 
-def all_floats(kinds):
-    return all(issubclass(kind, float) for kind in kinds)
+def all_floats(values):
+    """Counting is the fastest look at all types; those derived from float are rare."""
+    return operator.countOf(map(type, values), float) == len(values) or all(issubclass(kind, float) for kind in set(map(type, values)))
 
 
 def pack_float(values):
     """NaN and infinities are for the engine to refuse: it finds them faster."""
-    if all_floats(set(map(type, values))):
+    if all_floats(values):
         return packed("d", values)
     return packed("d", converted(values, to_float))
 
 
 def pack_decimal(values):
     """Floats and 64-bit ints as they are, everything else as text, so that nothing is lost on the way."""
-    kinds = set(map(type, values))
-    if all_floats(kinds):
+    if all_floats(values):
         return packed("d", values)
-    if kinds <= {int}:
+    if set(map(type, values)) <= {int}:
         try:
             return packed("q", values)
-        except struct.error:
+        except (struct.error, OverflowError):
             pass
     return "t", "\0".join(converted(values, to_number_text)).encode()
 
@@ -251,10 +260,6 @@ PACK = {"int": pack_int, "float": pack_float, "decimal2": pack_decimal, "bool": 
 SIMPLE_CALL = re.compile(r"\s*([A-Za-z_][A-Za-z_0-9]*)\s*\(([^()]*)\)\s*")
 
 
-def collect_all(values, extend):
-    extend(values)
-
-
 class Program:
     """Sources, compiled once, and a loop over rows that calls the formulas."""
 
@@ -271,7 +276,7 @@ class Program:
         self.columns = []
         self.results = []
         self.running = False  # between the first and the last row of a batch
-        self.row = 0  # where a formula raised
+        self.position = (0, iter(()))  # end of the current slice, what is left of its first column
         self.loop = None
 
     def load(self, sources):
@@ -319,28 +324,26 @@ class Program:
         self.results = [[] for _ in self.formulas]
         collect = [self.results[0].extend] if len(self.results) == 1 else [result.append for result in self.results]
         call = self.simple_call()
+        used = columns or [range(rows)]
         if call is not None:
             function, arguments = call
-            iterators = [iter(columns[i]) for i in arguments]
-            first = iterators[0]
-            source = map(function, *iterators)
-            loop = collect_all
-        else:
-            first = iter(columns[0]) if columns else itertools.repeat(None, rows)
-            source = zip(first, *columns[1:]) if len(columns) > 1 else first
-            loop = self.loop
+            used = [columns[i] for i in arguments]
+        self.position = (0, iter(()))
         told = time.monotonic()
         self.running = True
-        try:
-            for begin in range(0, rows, self.slice_rows):
-                loop(itertools.islice(source, self.slice_rows), *collect)
-                now = time.monotonic()
-                if now - told >= PROGRESS_SECONDS:
-                    told = now
-                    progress(min(begin + self.slice_rows, rows))
-        except BaseException:
-            self.row = max(0, rows - first.__length_hint__() - 1)
-            raise
+        for begin in range(0, rows, self.slice_rows):
+            end = min(begin + self.slice_rows, rows)
+            first, *others = [column[begin:end] for column in used]
+            first = iter(first)
+            self.position = (end, first)
+            if call is not None:
+                collect[0](map(function, first, *others))
+            else:
+                self.loop(zip(first, *others) if others else first, *collect)
+            now = time.monotonic()
+            if now - told >= PROGRESS_SECONDS:
+                told = now
+                progress(end)
         self.running = False
 
     def pack(self):
@@ -357,7 +360,9 @@ class Program:
 
     def failed_at(self):
         """Row and formula that were being calculated when a formula raised."""
-        return self.row, next((i for i, result in enumerate(self.results) if len(result) <= self.row), 0)
+        end, left = self.position
+        row = max(0, end - sum(1 for _ in left) - 1)
+        return row, next((i for i, result in enumerate(self.results) if len(result) <= row), 0)
 
     # ---- Reports
 

@@ -251,6 +251,18 @@ class PosixEnv : public Env {
     return Status::OK();
   }
 
+  Status CreateSparseFile(const std::string& path, int64_t size) override {
+    CAPI_ASSIGN_OR_RETURN(FileDescriptor fd,
+                          OpenFile(path, O_WRONLY | O_CREAT | O_EXCL, "create file"));
+    if (ftruncate(fd.get(), size) == 0) return Status::OK();
+    return PosixError(errno, "set size of file", path);
+  }
+
+  Status WriteAt(const std::string& path, int64_t offset, std::string_view bytes) override {
+    CAPI_ASSIGN_OR_RETURN(FileDescriptor fd, OpenFile(path, O_WRONLY, "open file for writing"));
+    return WriteFullyAt(fd.get(), offset, bytes, path);
+  }
+
   int64_t NowMillis() override {
     timespec now;
     clock_gettime(CLOCK_REALTIME, &now);

@@ -36,6 +36,19 @@ class MappedFile {
   virtual std::string_view bytes() const = 0;
   /// Advises the kernel: true = sequential scan coming, false = random access.
   virtual void AdviseSequential(bool sequential) = 0;
+
+  // Some files are views of bytes that are not all on this machine (store/shared): a range must be
+  // asked for before it is read. Plain files need neither call, and both cost nothing there.
+
+  /// Waits until the bytes [offset, offset + length) can be read; they stay readable as long as
+  /// this object lives. After an error a later call may succeed.
+  virtual Status EnsureRange(int64_t /*offset*/, int64_t /*length*/) { return Status::OK(); }
+  /// When the bytes of a range asked for with BeginFetch will be needed.
+  enum class Need : uint8_t { kNow, kSoon };
+  /// Begins to fetch a range and returns. Only a hint: errors are told by EnsureRange.
+  virtual void BeginFetch(int64_t /*offset*/, int64_t /*length*/, Need /*need*/) {}
+  /// True if EnsureRange may have to wait for another machine.
+  virtual bool remote() const { return false; }
 };
 
 struct FileInfo {
@@ -76,6 +89,12 @@ class Env {
   /// afterwards, the size stays. Does nothing where the file system cannot do it.
   virtual Status PunchHole(const std::string& path, int64_t offset, int64_t length) = 0;
   virtual Status SyncDirectory(const std::string& path) = 0;
+  /// A new file of `size` zeros that takes no space yet, for caches: it is filled by WriteAt while
+  /// it is mapped, and never synced.
+  virtual Status CreateSparseFile(const std::string& path, int64_t size) = 0;
+  /// Writes into an existing file, which grows where it must. Thread-safe for different ranges;
+  /// mappings show the bytes when the call returns.
+  virtual Status WriteAt(const std::string& path, int64_t offset, std::string_view bytes) = 0;
 
   /// Wall clock, milliseconds since 1970 UTC.
   virtual int64_t NowMillis() = 0;

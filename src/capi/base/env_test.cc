@@ -216,6 +216,26 @@ TEST_F(EnvTest, ManyThreadsCreateTheSameDirectory) {
   for (std::thread& thread : threads) thread.join();
 }
 
+TEST_F(EnvTest, SparseFilesAreFilledWhileTheyAreMapped) {
+  const std::string path = directory_ / "sparse";
+  constexpr int64_t kSize = int64_t{8} << 20;
+  ASSERT_TRUE(env_->CreateSparseFile(path, kSize).ok());
+  EXPECT_LT(env_->Stat(path).ValueOrDie().allocated_bytes, kSize / 8);
+  const auto mapping = env_->MapFile(path).ValueOrDie();
+  ASSERT_EQ(static_cast<int64_t>(mapping->bytes().size()), kSize);
+  EXPECT_EQ(mapping->bytes().substr(5000, 3), std::string_view("\0\0\0", 3));
+  ASSERT_TRUE(env_->WriteAt(path, 5000, "abc").ok());
+  EXPECT_EQ(mapping->bytes().substr(4999, 5), std::string_view("\0abc\0", 5));
+  ASSERT_TRUE(env_->WriteAt(path, kSize - 1, "xy").ok());
+  EXPECT_EQ(env_->Stat(path).ValueOrDie().size, kSize + 1);
+  EXPECT_TRUE(mapping->EnsureRange(0, kSize).ok());
+  EXPECT_FALSE(mapping->remote());
+  // Neither call makes or replaces a file by accident.
+  EXPECT_FALSE(env_->CreateSparseFile(path, 1).ok());
+  EXPECT_FALSE(env_->WriteAt(directory_ / "missing", 0, "x").ok());
+  EXPECT_FALSE(env_->Exists(directory_ / "missing").ValueOrDie());
+}
+
 TEST_F(EnvTest, ClocksAndRandomness) {
   const int64_t begin = env_->MonotonicNanos();
   env_->SleepMillis(2);

@@ -401,6 +401,19 @@ Status FaultEnv::SyncDirectory(const std::string& path) {
   return Status::OK();
 }
 
+Status FaultEnv::CreateSparseFile(const std::string& path, int64_t size) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  CAPI_RETURN_NOT_OK(BeginChange());
+  return base_->CreateSparseFile(path, size);
+}
+
+Status FaultEnv::WriteAt(const std::string& path, int64_t offset, std::string_view bytes) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  CAPI_RETURN_NOT_OK(BeginChange());
+  CAPI_RETURN_NOT_OK(CountAppend(path));
+  return base_->WriteAt(path, offset, bytes);
+}
+
 void FaultEnv::Apply(const NameChange& change, Names* names) {
   InodeRef& named = (*names)[change.path];
   switch (change.kind) {

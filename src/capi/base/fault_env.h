@@ -19,7 +19,8 @@ namespace capi {
 
 /// Thread-safe. Tracks paths below `root` only; other paths go straight to the base environment.
 /// Paths must be written the same way at every call (no "..", no doubled slashes, no links).
-/// Renaming a directory, creating one and punching a hole are taken as durable at once. Real syncs
+/// Renaming a directory, creating one and punching a hole are taken as durable at once, and so are
+/// sparse files, whose content nobody relies on after a crash. Real syncs
 /// are skipped: nothing here survives a power cut of the machine.
 class FaultEnv : public Env {
  public:
@@ -74,6 +75,8 @@ class FaultEnv : public Env {
   Status RemoveTree(const std::string& path) override;
   Status PunchHole(const std::string& path, int64_t offset, int64_t length) override;
   Status SyncDirectory(const std::string& path) override;
+  Status CreateSparseFile(const std::string& path, int64_t size) override;
+  Status WriteAt(const std::string& path, int64_t offset, std::string_view bytes) override;
   int64_t NowMillis() override;
   int64_t MonotonicNanos() override;
   void SleepMillis(int64_t milliseconds) override;

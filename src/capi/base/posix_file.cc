@@ -61,6 +61,19 @@ Status WriteFully(int fd, std::string_view bytes, const std::string& path) {
   return Status::OK();
 }
 
+Status WriteFullyAt(int fd, int64_t offset, std::string_view bytes, const std::string& path) {
+  while (!bytes.empty()) {
+    const ssize_t written = pwrite(fd, bytes.data(), bytes.size(), offset);
+    if (written < 0) {
+      if (errno == EINTR) continue;
+      return PosixError(errno, "write file", path);
+    }
+    offset += written;
+    bytes.remove_prefix(static_cast<size_t>(written));
+  }
+  return Status::OK();
+}
+
 Result<MemoryMapping> MemoryMapping::Map(int fd, int64_t size, const std::string& path) {
   MemoryMapping mapping;
   // mmap(2) refuses an empty range.

@@ -36,6 +36,9 @@ Result<FileDescriptor> OpenFile(const std::string& path, int flags, std::string_
 /// Writes all bytes at the descriptor's position. `path` is for the message.
 Status WriteFully(int fd, std::string_view bytes, const std::string& path);
 
+/// Writes all bytes at `offset`.
+Status WriteFullyAt(int fd, int64_t offset, std::string_view bytes, const std::string& path);
+
 /// A read-only mapping of the first `size` bytes of a file; valid after the descriptor is closed.
 class MemoryMapping {
  public:

@@ -198,6 +198,28 @@ TEST_F(FormulaPoolTest, TheSmallestRowThenTheFirstFormulaIsReported) {
               {"in formula g(r0)"});
 }
 
+TEST_F(FormulaPoolTest, TheRowIsRightInEverySlice) {
+  const Columns columns = {Ints({1, 2, 3, 4, 5}), Strings({"a", "b", "c", "d", "e"})};
+  const auto run = [&](const std::string& expression, int64_t bad) {
+    auto program = MakeProgram("def f(x, y): return 1 // (x - " + std::to_string(bad) + ")\n",
+                               columns, {MakeFormula(FieldType::kInt, expression)});
+    program->slice_rows = 2;
+    return Evaluate(program, columns);
+  };
+  for (int64_t bad = 1; bad <= 5; ++bad) {
+    const std::string text(1, static_cast<char>('a' + bad - 1));
+    for (const char* expression : {"f(r0, r1)", "f(r0, r1) + 1"}) {
+      ExpectError(run(expression, bad), "python_exception", bad - 1,
+                  {"(x=" + std::to_string(bad) + ", y='" + text + "')",
+                   "with r.r0=" + std::to_string(bad) + ", r.r1='" + text + "'"});
+    }
+  }
+  auto none = MakeProgram("n = [0]\ndef f(): n[0] += 1; return 1 // (n[0] - 3)\n", {},
+                          {MakeFormula(FieldType::kInt, "f()")});
+  none->slice_rows = 2;
+  ExpectError(Evaluate(none, {}), "python_exception", 2, {"in formula f()"});
+}
+
 TEST_F(FormulaPoolTest, LongTextsInErrorsAreCut) {
   const Outcome outcome = Evaluate("def f(x): raise ValueError(x)", FieldType::kInt, "f(r0)",
                                    {Strings({std::string(100000, 'x')})});

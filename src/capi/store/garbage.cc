@@ -36,7 +36,7 @@ struct LiveFiles {
   std::map<uint64_t, int64_t> tables;  // id -> length
 };
 
-Status AddManifest(SegmentFiles* files, const std::string& text, LiveFiles* live) {
+Status AddManifest(LocalFiles* files, const std::string& text, LiveFiles* live) {
   CAPI_ASSIGN_OR_RETURN(const Manifest manifest, Manifest::Parse(text));
   if (manifest.file == 0) return Status::OK();
   if (manifest.kind == Manifest::Kind::kAttempt) {
@@ -45,14 +45,14 @@ Status AddManifest(SegmentFiles* files, const std::string& text, LiveFiles* live
   }
   live->tables[manifest.file] = manifest.length;
   CAPI_ASSIGN_OR_RETURN(const std::shared_ptr<MappedFile> mapping,
-                        files->Map(manifest.file, FileType::kTable, manifest.length));
-  CAPI_ASSIGN_OR_RETURN(
-      const TableDirectory directory,
-      TableDirectory::Parse(manifest, *mapping, files->PathOf(manifest.file, FileType::kTable)));
+                        files->Map(manifest.Ref(), FileType::kTable, manifest.length));
+  CAPI_ASSIGN_OR_RETURN(const TableDirectory directory,
+                        TableDirectory::Parse(manifest, mapping.get(),
+                                              files->PathOf(manifest.Ref(), FileType::kTable)));
   for (const SegmentDescriptor& segment : directory.segments) {
     if (segment.rows == 0) continue;
     if (segment.file >= directory.files.size()) {
-      return Damaged(files->PathOf(manifest.file, FileType::kTable), manifest.directory,
+      return Damaged(files->PathOf(manifest.Ref(), FileType::kTable), manifest.directory,
                      "directory cannot be read");
     }
     live->containers[directory.files[segment.file]].attempts[segment.offset] = segment.length;
@@ -132,7 +132,7 @@ Status CleanContainer(Env* env, const std::string& path, const Live& live,
 
 }  // namespace
 
-Result<TableStore::Garbage> CollectGarbageFiles(SegmentFiles* files,
+Result<TableStore::Garbage> CollectGarbageFiles(LocalFiles* files,
                                                 const std::vector<std::string>& manifests) {
   // Everything that lives is known before the first file is removed.
   LiveFiles live;

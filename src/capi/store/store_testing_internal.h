@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,11 +21,15 @@
 #include "arrow/buffer.h"
 #include "arrow/type.h"
 #include "capi/base/env.h"
+#include "capi/base/test_directory.h"
 #include "capi/data/column.h"
 #include "capi/data/decimal.h"
 #include "capi/exec/context.h"
 #include "capi/exec/memory.h"
 #include "capi/exec/task_pool.h"
+#include "capi/store/blob_store.h"
+#include "capi/store/cassandra_keyspace_testing_internal.h"
+#include "capi/store/directory/directory_blob_store.h"
 #include "capi/store/table_store.h"
 
 #define ASSERT_OK(expr)                                          \
@@ -98,17 +103,49 @@ inline std::vector<std::string> Cells(const Column& column) {
   return cells;
 }
 
-class StoreTest : public testing::Test {
+/// Where the files of a test's store are.
+enum class Backend : uint8_t { kLocal, kDirectory, kCassandra };
+
+inline std::string BackendName(const testing::TestParamInfo<Backend>& info) {
+  switch (info.param) {
+    case Backend::kLocal:
+      return "Local";
+    case Backend::kDirectory:
+      return "SharedDirectory";
+    case Backend::kCassandra:
+      return "SharedCassandra";
+  }
+  return "";
+}
+
+/// Every contract test runs on all of them.
+inline const auto kAllBackends =
+    testing::Values(Backend::kLocal, Backend::kDirectory, Backend::kCassandra);
+
+/// Small, so that files have many pieces.
+constexpr int32_t kTestPieceBytes = 16384;
+
+/// A store on a back end; see StoreTest and LocalStoreTest.
+class AnyStoreTest : public testing::Test {
  protected:
+  virtual Backend backend() const = 0;
+  bool local() const { return backend() == Backend::kLocal; }
+
   void SetUp() override {
-    directory_ = std::filesystem::temp_directory_path() /
-                 ("capi_store_" + std::to_string(Env::Default()->Random()));
+    if (backend() == Backend::kCassandra && !CassandraKeyspace::Available()) {
+      GTEST_SKIP() << "CAPI_TEST_CASSANDRA is not set";
+    }
+    // A piece is a file that is synced: too slow for thousands of them on a disk.
+    const std::string parent = std::filesystem::temp_directory_path();
+    directory_ = (backend() == Backend::kDirectory ? MemoryDirectoryOr(parent) : parent) +
+                 "/capi_store_" + std::to_string(Env::Default()->Random());
     pool_ = Must(exec::TaskPool::Make(2));
     Limit(0);
     Reopen();
   }
   void TearDown() override {
     store_.reset();
+    other_.reset();
     std::filesystem::remove_all(directory_);
   }
   void Limit(int64_t bytes) {
@@ -120,9 +157,49 @@ class StoreTest : public testing::Test {
     context_.progress = &progress_;
     std::filesystem::create_directories(context_.spill_directory);
   }
+  /// What another process would find.
   void Reopen() {
-    store_ = Must(TableStore::Open(env_, directory_));
+    store_.reset();
+    other_.reset();
+    store_ = local() ? Must(TableStore::Open(env_, directory_)) : OpenShared(NewOwner());
     store_->SetResolver(resolver());
+  }
+  /// A store of another process that has read nothing yet, where there can be one: tables are
+  /// frozen and read by it.
+  TableStore* other() {
+    if (local()) return store_.get();
+    if (other_ == nullptr) {
+      other_ = OpenShared(NewOwner());
+      other_->SetResolver(resolver());
+    }
+    return other_.get();
+  }
+  int64_t NewOwner() { return *owners_.insert(static_cast<int64_t>(env_->Random() | 1)).first; }
+  std::unique_ptr<BlobStore> OpenBlobs() {
+    return backend() == Backend::kDirectory
+               ? Must(OpenDirectoryBlobStore(env_, directory_ + "/blobs"))
+               : CassandraKeyspace::OpenBlobs();
+  }
+  SharedStoreOptions OptionsFor(int64_t owner) {
+    SharedStoreOptions options;
+    options.env = env_;
+    options.cache_directory = directory_ + "/cache" + std::to_string(owner);
+    options.owner = owner;
+    options.piece_bytes = kTestPieceBytes;
+    return options;
+  }
+  std::unique_ptr<TableStore> OpenShared(int64_t owner) {
+    return Must(TableStore::OpenShared(OptionsFor(owner), OpenBlobs()));
+  }
+  /// Files of this test, whoever wrote them.
+  size_t NumFiles() {
+    if (local()) {
+      return static_cast<size_t>(
+          std::distance(std::filesystem::directory_iterator(directory_ + "/segments"), {}));
+    }
+    size_t count = 0;
+    for (const BlobFile& file : Must(OpenBlobs()->List())) count += owners_.count(file.id.owner);
+    return count;
   }
   TableStore::Resolver resolver() {
     return [this](const TableId& id) -> Result<std::shared_ptr<const Table>> {
@@ -161,7 +238,7 @@ class StoreTest : public testing::Test {
       texts.push_back(attempt.text);
     }
     CAPI_RETURN_NOT_OK(store_->MakeDurable(pointers));
-    return store_->FreezeTable(context_, {1, schema.name}, schema, texts);
+    return other()->FreezeTable(context_, {1, schema.name}, schema, texts);
   }
   /// Writes, freezes and opens a table; attempts[b] are the batches put by batch b.
   Result<std::shared_ptr<const Table>> Build(const TableSchema& schema,
@@ -174,7 +251,7 @@ class StoreTest : public testing::Test {
       manifests.push_back(std::move(manifest));
     }
     CAPI_ASSIGN_OR_RETURN(frozen_, Freeze(schema, manifests));
-    CAPI_ASSIGN_OR_RETURN(auto table, store_->OpenTable(frozen_.manifest, resolver()));
+    CAPI_ASSIGN_OR_RETURN(auto table, other()->OpenTable(frozen_.manifest, resolver()));
     tables_[table->id()] = table;
     return table;
   }
@@ -209,8 +286,20 @@ class StoreTest : public testing::Test {
   exec::Progress progress_;
   exec::Context context_;
   std::unique_ptr<TableStore> store_;
+  std::unique_ptr<TableStore> other_;
   std::map<TableId, std::shared_ptr<const Table>> tables_;
   FreezeResult frozen_;
+  std::set<int64_t> owners_;  // of shared stores
+};
+
+class StoreTest : public AnyStoreTest, public testing::WithParamInterface<Backend> {
+ protected:
+  Backend backend() const override { return GetParam(); }
+};
+
+class LocalStoreTest : public AnyStoreTest {
+ protected:
+  Backend backend() const override { return Backend::kLocal; }
 };
 
 }  // namespace capi::store

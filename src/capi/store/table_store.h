@@ -69,6 +69,7 @@ class Table {
     int64_t end = 0;
     int64_t num_rows = 0;        ///< live rows in it
     int64_t first_position = 0;  ///< live position of its first row in the table
+    int64_t last_chunk = 0;      ///< of the range asked for: what is read ahead ends there
   };
   /// Morsels that cover the live positions [begin, end), in row-id order. 0 <= begin <= end <=
   /// num_rows(). The rows of batch p of n are positions [num_rows*p/n, num_rows*(p+1)/n): use
@@ -132,7 +133,7 @@ class Index {
   virtual Status ReadEntries(int64_t begin, int64_t end, std::vector<uint64_t>* hashes,
                              std::vector<data::RowId>* rows) const = 0;
   /// First entry whose hash is >= `hash`.
-  virtual int64_t LowerBound(uint64_t hash) const = 0;
+  virtual Result<int64_t> LowerBound(uint64_t hash) const = 0;
 };
 
 /// What an attempt wrote. `text` is opaque JSON for the state store.
@@ -188,11 +189,35 @@ struct FreezeResult {
   int64_t duplicates = 0;  ///< rows deleted as losers of distinct across batches
 };
 
-/// All tables of one keyspace, in one directory. Thread-safe.
+class BlobStore;
+
+struct SharedStoreOptions {
+  Env* env = nullptr;
+  /// Of this process alone: emptied when the store is opened.
+  std::string cache_directory;
+  /// Soft: tables and indexes that are open are never evicted.
+  int64_t cache_limit_bytes = int64_t{16} << 30;
+  /// The process (state::OwnerId), known as living to whoever collects garbage before the store is
+  /// opened; never used by a process that is dead.
+  int64_t owner = 0;
+  /// Of what is sent and not acknowledged, and of what is asked for and has not arrived.
+  int64_t max_bytes_in_flight = int64_t{16} << 20;
+  int32_t piece_bytes = 256 << 10;
+};
+
+/// All tables of one keyspace: in one directory of this machine, or in a BlobStore shared with
+/// other processes and machines. Thread-safe.
 class TableStore {
  public:
-  /// Creates the directory if missing.
+  /// In a directory, which is created if missing. One process at a time.
   static Result<std::unique_ptr<TableStore>> Open(Env* env, const std::string& directory);
+  /// In `blobs`, read through a cache on this machine. Each attempt and each frozen table is a file
+  /// of its own, and a table can be opened from its manifest by every process. Tables may outlive
+  /// the store and keep `blobs` alive. Beyond the errors said below: kRetriable while `blobs`
+  /// cannot be reached (nothing of it is kept: later calls may succeed, also on open tables);
+  /// kEnvironment "table data is damaged" naming run, file and piece.
+  static Result<std::unique_ptr<TableStore>> OpenShared(const SharedStoreOptions& options,
+                                                        std::unique_ptr<BlobStore> blobs);
   virtual ~TableStore() = default;
 
   /// groups: may be empty. batch_index < 2^20.
@@ -224,8 +249,13 @@ class TableStore {
   /// FreezeTable needs referenced tables only when an index or unique key is on a reference field.
   virtual void SetResolver(Resolver resolver) = 0;
 
+  /// Says that an attempt or table made by this store will never be committed (its commit was
+  /// refused), so that its space can be used again. May do nothing.
+  virtual Status Discard(const std::string& /*manifest*/) { return Status::OK(); }
+
   /// Reconcile: removes files that none of the manifests (attempts and tables) mentions and cuts
-  /// dead tails off shared files. Only at start-up, when no writer of any process is open.
+  /// dead tails off shared files. Only at start-up, when no writer of any process is open; not for
+  /// stores shared with other processes.
   struct Garbage {
     int64_t files_removed = 0;
     int64_t bytes_removed = 0;
@@ -233,6 +263,25 @@ class TableStore {
     int64_t dead_bytes = 0;  ///< left on the disk inside shared files
   };
   virtual Result<Garbage> CollectGarbage(const std::vector<std::string>& manifests) = 0;
+
+  /// What counts in a shared store.
+  struct Live {
+    /// Processes that may still write or commit, this one too.
+    std::set<int64_t> owners;
+    std::vector<std::string> manifests;  ///< of attempts and tables, as above
+  };
+  /// Must read the owners first, then the manifests, and take an owner for dead only when it cannot
+  /// commit any more.
+  using LiveQuery = std::function<Result<Live>()>;
+  /// Shared stores, at any time: removes the files of dead owners that no manifest mentions. Files
+  /// of living owners are theirs: of its own a store removes what it has discarded. Other processes
+  /// may write, read and collect meanwhile. Nothing is removed after an error of `query` or when a
+  /// manifest's table cannot be read. Only files_removed is told.
+  virtual Result<Garbage> CollectSharedGarbage(const LiveQuery& query) = 0;
+
+  /// Removes what all processes wrote in a run that has ended and that nobody reads any more
+  /// (shared stores; in a directory its files go with the next CollectGarbage).
+  virtual Status RemoveRun(int64_t /*run_id*/) { return Status::OK(); }
 };
 
 }  // namespace capi::store

@@ -17,7 +17,7 @@ using data::MakeRowId;
 
 TableSchema IntTable(const std::string& name) { return {name, {{"n", FieldType::kInt}}, {}, ""}; }
 
-TEST_F(StoreTest, AllTypesRoundTrip) {
+TEST_P(StoreTest, AllTypesRoundTrip) {
   const TableSchema schema{"all",
                            {{"i", FieldType::kInt},
                             {"f", FieldType::kFloat},
@@ -44,7 +44,7 @@ TEST_F(StoreTest, AllTypesRoundTrip) {
   EXPECT_EQ(table->FieldIndex("T"), -1);
 }
 
-TEST_F(StoreTest, EmptyTables) {
+TEST_P(StoreTest, EmptyTables) {
   for (const int attempts : {0, 1, 3}) {
     TableSchema schema = IntTable("empty" + std::to_string(attempts));
     schema.indexes = {{"by_n", true, {{"n", FieldType::kInt}}}};
@@ -58,12 +58,12 @@ TEST_F(StoreTest, EmptyTables) {
     ASSERT_OK(index->Find({Ints({1, 2})}, 2, &left, &right));
     EXPECT_TRUE(left.empty());
     EXPECT_TRUE(right.empty());
-    EXPECT_EQ(index->LowerBound(5), 0);
+    EXPECT_EQ(Must(index->LowerBound(5)), 0);
   }
 }
 
 /// Rows put one batch after the other, with one encoding each.
-TEST_F(StoreTest, EveryEncodingRoundTrips) {
+TEST_P(StoreTest, EveryEncodingRoundTrips) {
   const TableSchema schema{"encodings",
                            {{"i", FieldType::kInt},
                             {"f", FieldType::kFloat},
@@ -110,7 +110,7 @@ TEST_F(StoreTest, EveryEncodingRoundTrips) {
   }
 }
 
-TEST_F(StoreTest, LowCardinalityStringsAreReadAsDictionary) {
+TEST_P(StoreTest, LowCardinalityStringsAreReadAsDictionary) {
   const TableSchema schema{"words", {{"s", FieldType::kString}}, {}, ""};
   std::vector<std::string> words;
   for (int i = 0; i < 10000; ++i) words.push_back("word " + std::to_string(i * i % 300));
@@ -120,7 +120,7 @@ TEST_F(StoreTest, LowCardinalityStringsAreReadAsDictionary) {
   EXPECT_EQ(Cells(batch.columns[0]), words);
 }
 
-TEST_F(StoreTest, DictionaryColumnsLoseUnusedEntries) {
+TEST_P(StoreTest, DictionaryColumnsLoseUnusedEntries) {
   const TableSchema schema{"coded", {{"s", FieldType::kString}}, {}, ""};
   std::vector<int32_t> codes;
   std::vector<std::string> expected;
@@ -136,7 +136,7 @@ TEST_F(StoreTest, DictionaryColumnsLoseUnusedEntries) {
   EXPECT_EQ(Cells(batch.columns[0]), expected);
 }
 
-TEST_F(StoreTest, WideDecimalsAppearOnlyWhereNeeded) {
+TEST_P(StoreTest, WideDecimalsAppearOnlyWhereNeeded) {
   const TableSchema schema{"decimals", {{"d", FieldType::kDecimal2}}, {}, ""};
   const data::int128 huge = static_cast<data::int128>(data::kMaxNarrowDecimal) * 1000000 + 7;
   std::vector<int64_t> narrow(10000, 5);
@@ -161,7 +161,7 @@ TEST_F(StoreTest, WideDecimalsAppearOnlyWhereNeeded) {
   EXPECT_EQ(Must(table->Gather(0, rows.data(), 1, nullptr))->type_id(), arrow::Type::DECIMAL64);
 }
 
-TEST_F(StoreTest, ManyTinyPutsBecomeFewChunks) {
+TEST_P(StoreTest, ManyTinyPutsBecomeFewChunks) {
   const TableSchema schema{"tiny", {{"n", FieldType::kInt}, {"s", FieldType::kString}}, {}, ""};
   Batches batches;
   for (int64_t i = 0; i < 500; ++i) {
@@ -180,24 +180,26 @@ TEST_F(StoreTest, ManyTinyPutsBecomeFewChunks) {
   EXPECT_EQ(cells[10000], "last");
 }
 
-TEST_F(StoreTest, ManyAttemptsAndPartitions) {
+TEST_P(StoreTest, ManyAttemptsAndPartitions) {
   TableSchema schema = IntTable("many");
   schema.indexes = {{"by_n", false, {{"n", FieldType::kInt}}}};
   std::vector<Batches> attempts;
   std::vector<std::string> expected;
+  size_t num_written = 0;
   for (int64_t b = 0; b < 1000; ++b) {
     Batches batches;
     if (b % 3 != 0) {
       std::vector<int64_t> values;
       for (int64_t i = 0; i < b % 5; ++i) values.push_back(b * 10 + i);
       for (const int64_t value : values) expected.push_back(std::to_string(value));
+      num_written += values.empty() ? 0 : 1;
       batches.push_back(MakeBatch({Ints(values)}));
     }
     attempts.push_back(std::move(batches));
   }
   const auto table = Must(Build(schema, attempts));
-  // Tiny attempts share a container; the table has one file beside it.
-  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(directory_ + "/segments"), {}), 2);
+  // Tiny attempts share a container on a disk; the table has one file beside it.
+  EXPECT_EQ(NumFiles(), local() ? 2U : num_written + 1);
   for (const int64_t parts : {1, 7, 1000, 5000}) {
     std::vector<data::RowId> ids;
     EXPECT_EQ(ReadField(*table, 0, parts, &ids), expected) << parts;
@@ -213,7 +215,7 @@ TEST_F(StoreTest, ManyAttemptsAndPartitions) {
   EXPECT_EQ(right, (std::vector<data::RowId>{MakeRowId(998, 2), MakeRowId(1, 0)})) << right[0];
 }
 
-TEST_F(StoreTest, LargeAttemptGetsItsOwnContainer) {
+TEST_P(StoreTest, LargeAttemptGetsItsOwnContainer) {
   const TableSchema schema{"large", {{"n", FieldType::kInt}, {"s", FieldType::kString}}, {}, ""};
   Batches batches;
   std::mt19937_64 random(2);
@@ -232,7 +234,7 @@ TEST_F(StoreTest, LargeAttemptGetsItsOwnContainer) {
   const AttemptManifest large = Must(Write(schema, 1, batches));
   EXPECT_GT(large.bytes, int64_t{4} << 20);
   const FreezeResult frozen = Must(Freeze(schema, {small, large}));
-  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(directory_ + "/segments"), {}), 3);
+  EXPECT_EQ(NumFiles(), 3U);
   Reopen();
   const auto table = Must(store_->OpenTable(frozen.manifest, resolver()));
   expected.insert(expected.begin(), "x");
@@ -248,7 +250,7 @@ TEST_F(StoreTest, LargeAttemptGetsItsOwnContainer) {
   EXPECT_EQ(Cells(Must(table->Gather(1, some.data(), 10000, nullptr))), values);
 }
 
-TEST_F(StoreTest, GatherPutsTheMissingValueWhereThereIsNoRow) {
+TEST_P(StoreTest, GatherPutsTheMissingValueWhereThereIsNoRow) {
   const TableSchema schema{"holes",
                            {{"i", FieldType::kInt},
                             {"s", FieldType::kString},
@@ -272,7 +274,7 @@ TEST_F(StoreTest, GatherPutsTheMissingValueWhereThereIsNoRow) {
   EXPECT_EQ(KindOf(table->Gather(0, rows.data(), 3, &wrong).status()), ErrorKind::kBug);
 }
 
-TEST_F(StoreTest, GatherOfManyRowsKeepsTheDictionary) {
+TEST_P(StoreTest, GatherOfManyRowsKeepsTheDictionary) {
   const TableSchema schema{"shared", {{"s", FieldType::kString}}, {}, ""};
   std::vector<Batches> attempts;
   std::vector<std::string> all;
@@ -310,7 +312,7 @@ TEST_F(StoreTest, GatherOfManyRowsKeepsTheDictionary) {
   EXPECT_EQ(KindOf(table->Gather(0, none.data(), 5000, nullptr).status()), ErrorKind::kBug);
 }
 
-TEST_F(StoreTest, GatherRefusesRowsThatDoNotExist) {
+TEST_P(StoreTest, GatherRefusesRowsThatDoNotExist) {
   const auto table = Must(Build(IntTable("few"), {{MakeBatch({Ints({1, 2})})}, {}}));
   for (const data::RowId row :
        {MakeRowId(0, 2), MakeRowId(1, 0), MakeRowId(2, 0), data::RowId{-2}}) {
@@ -318,7 +320,7 @@ TEST_F(StoreTest, GatherRefusesRowsThatDoNotExist) {
   }
 }
 
-TEST_F(StoreTest, WrongBatchesAreRefused) {
+TEST_P(StoreTest, WrongBatchesAreRefused) {
   const TableSchema schema{"strict", {{"n", FieldType::kInt}, {"t", FieldType::kDatetime}}, {}, ""};
   auto writer = Must(store_->NewWriter(context_, {1, "strict"}, schema, 0, {}));
   const auto put = [&](std::vector<Column> columns) {
@@ -347,7 +349,7 @@ TEST_F(StoreTest, WrongBatchesAreRefused) {
   EXPECT_FALSE(store_->NewWriter(context_, {1, "strict"}, bad, 0, {}).ok());
 }
 
-TEST_F(StoreTest, FreezeRefusesForeignManifests) {
+TEST_P(StoreTest, FreezeRefusesForeignManifests) {
   const TableSchema schema = IntTable("mine");
   const AttemptManifest zero = Must(Write(schema, 0, {MakeBatch({Ints({1})})}));
   const AttemptManifest one = Must(Write(schema, 1, {MakeBatch({Ints({1})})}));
@@ -360,10 +362,10 @@ TEST_F(StoreTest, FreezeRefusesForeignManifests) {
             ErrorKind::kEnvironment);
   EXPECT_EQ(KindOf(store_->OpenTable(zero.text, nullptr).status()), ErrorKind::kBug);
   // Nothing of the failed calls stays behind.
-  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(directory_ + "/segments"), {}), 1);
+  EXPECT_EQ(NumFiles(), local() ? 1U : 2U);
 }
 
-TEST_F(StoreTest, PartitionRangesCoverAllRows) {
+TEST_P(StoreTest, PartitionRangesCoverAllRows) {
   for (const int64_t rows : {int64_t{0}, int64_t{1}, int64_t{10}, int64_t{1} << 62}) {
     for (const int64_t parts : {1, 3, 1000}) {
       int64_t next = 0;
@@ -378,7 +380,7 @@ TEST_F(StoreTest, PartitionRangesCoverAllRows) {
   }
 }
 
-TEST_F(StoreTest, UnfinishedAttemptsLeaveNothing) {
+TEST_P(StoreTest, UnfinishedAttemptsLeaveNothing) {
   const TableSchema schema{"gone", {{"s", FieldType::kString}}, {}, ""};
   std::mt19937_64 random(3);
   {
@@ -388,12 +390,15 @@ TEST_F(StoreTest, UnfinishedAttemptsLeaveNothing) {
       for (int i = 0; i < 30000; ++i) strings.push_back(std::to_string(random()));
       ASSERT_OK(writer->Put(MakeBatch({Strings(strings)})));
     }
-    EXPECT_FALSE(std::filesystem::is_empty(directory_ + "/segments"));
+    // Pieces of a shared store may still be under way.
+    if (local()) {
+      EXPECT_EQ(NumFiles(), 1U);
+    }
   }
-  EXPECT_TRUE(std::filesystem::is_empty(directory_ + "/segments"));
+  EXPECT_EQ(NumFiles(), 0U);
 }
 
-TEST_F(StoreTest, ThreadsShareAStore) {
+TEST_P(StoreTest, ThreadsShareAStore) {
   TableSchema schema{"shared", {{"n", FieldType::kInt}, {"s", FieldType::kString}}, {}, ""};
   schema.indexes = {{"by_s", true, {{"s", FieldType::kString}}}};
   constexpr int64_t kThreads = 4;
@@ -431,12 +436,14 @@ TEST_F(StoreTest, ThreadsShareAStore) {
   });
 }
 
-TEST_F(StoreTest, CancelledWritersStop) {
+TEST_P(StoreTest, CancelledWritersStop) {
   const TableSchema schema = IntTable("stopped");
   auto writer = Must(store_->NewWriter(context_, {1, "stopped"}, schema, 0, {}));
   context_.cancel.Cancel(CancelledError("stop"));
   EXPECT_EQ(KindOf(writer->Put(MakeBatch({Ints({1})}))), ErrorKind::kCancelled);
 }
+
+INSTANTIATE_TEST_SUITE_P(Stores, StoreTest, kAllBackends, BackendName);
 
 }  // namespace
 }  // namespace capi::store

@@ -7,6 +7,8 @@ namespace capi::store {
 
 namespace {
 
+constexpr auto kEntryBytes = static_cast<int64_t>(sizeof(IndexEntry));
+
 std::string_view BytesOf(const IndexEntry* entries, int64_t count) {
   return {reinterpret_cast<const char*>(entries), static_cast<size_t>(count) * sizeof(IndexEntry)};
 }
@@ -16,12 +18,24 @@ std::string_view BytesOf(const IndexEntry* entries, int64_t count) {
 Status EntryRun::Verify(int64_t page) const {
   const int64_t begin = page * kIndexPageEntries;
   const int64_t size = std::min(kIndexPageEntries, count_ - begin);
+  const int64_t position = position_ + begin * kEntryBytes;
+  CAPI_RETURN_NOT_OK(file_->EnsureRange(position, size * kEntryBytes));
   if (Checksum(BytesOf(entries_ + begin, size)) != checksums_[page]) {
-    return Damaged(path_, position_ + begin * static_cast<int64_t>(sizeof(IndexEntry)),
-                   "wrong checksum");
+    return Damaged(path_, position, "wrong checksum");
   }
   verified_[static_cast<size_t>(page)].store(1, std::memory_order_release);
   return Status::OK();
+}
+
+void EntryRun::BeginFetch(int64_t begin, int64_t end, MappedFile::Need need) const {
+  if (begin >= end) return;
+  const int64_t last = (end - 1) / kIndexPageEntries;
+  for (int64_t page = begin / kIndexPageEntries; page <= last; ++page) {
+    if (verified_[static_cast<size_t>(page)].load(std::memory_order_acquire) != 0) continue;
+    const int64_t first = page * kIndexPageEntries;
+    file_->BeginFetch(position_ + first * kEntryBytes,
+                      std::min(kIndexPageEntries, count_ - first) * kEntryBytes, need);
+  }
 }
 
 Result<int64_t> EntryRun::LowerBound(uint64_t hash, int64_t begin) const {

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "capi/base/env.h"
 #include "capi/base/status.h"
 #include "capi/store/segment/format_internal.h"
 
@@ -22,9 +23,11 @@ using ByteSink = std::function<Status(std::string_view)>;
 /// Sorted entries in a mapped file. Thread-safe. Does not own the mapping.
 class EntryRun {
  public:
-  EntryRun(const IndexEntry* entries, int64_t count, const uint64_t* checksums, std::string path,
-           int64_t position)
-      : entries_(entries),
+  /// `position` is that of the first entry in the file.
+  EntryRun(MappedFile* file, int64_t position, int64_t count, const uint64_t* checksums,
+           std::string path)
+      : file_(file),
+        entries_(reinterpret_cast<const IndexEntry*>(file->bytes().data() + position)),
         count_(count),
         checksums_(checksums),
         verified_(
@@ -46,12 +49,17 @@ class EntryRun {
     }
     return Status::OK();
   }
+  /// True if Touch may have to wait for another machine; then BeginFetch helps.
+  bool remote() const { return file_->remote(); }
+  /// Begins to fetch the pages of entries [begin, end) that were not read yet.
+  void BeginFetch(int64_t begin, int64_t end, MappedFile::Need need) const;
   /// First entry at or behind `begin` whose hash is >= `hash`.
   Result<int64_t> LowerBound(uint64_t hash, int64_t begin) const;
 
  private:
   Status Verify(int64_t page) const;
 
+  MappedFile* file_;
   const IndexEntry* entries_;
   int64_t count_;
   const uint64_t* checksums_;

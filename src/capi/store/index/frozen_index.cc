@@ -54,9 +54,10 @@ int64_t FrozenIndex::BucketBegin(uint64_t bucket) const {
                             : LoadOffset<uint64_t>(buckets_, bucket);
 }
 
-int64_t FrozenIndex::LowerBound(uint64_t hash) const {
+Result<int64_t> FrozenIndex::LowerBound(uint64_t hash) const {
   if (count_ == 0) return 0;
   const uint64_t bucket = hash >> shift_;
+  CAPI_RETURN_NOT_OK(entries_->Touch(BucketBegin(bucket), BucketBegin(bucket + 1)));
   const IndexEntry* entries = entries_->entries();
   const IndexEntry* found = std::lower_bound(
       entries + BucketBegin(bucket), entries + BucketBegin(bucket + 1), hash,
@@ -111,6 +112,7 @@ Status FrozenIndex::FindCandidates(const uint64_t* hashes, int64_t n,
   const IndexEntry* entries = entries_->entries();
   CAPI_ASSIGN_OR_RETURN(KeyMatcher matcher, KeyMatcher::Make(&table_->rows(), &schema_->components,
                                                              &key_fields_, &keys));
+  const bool remote = entries_->remote();
   Candidates candidates;
   candidates.left.reserve(kCompareCandidates);
   candidates.right.reserve(kCompareCandidates);
@@ -129,6 +131,11 @@ Status FrozenIndex::FindCandidates(const uint64_t* hashes, int64_t n,
       __builtin_prefetch(entries + begins[i]);
       // A bucket may begin anywhere in a cache line.
       __builtin_prefetch(entries + begins[i] + 3);
+    }
+    if (remote) {
+      for (size_t i = 0; i < count; ++i) {
+        entries_->BeginFetch(begins[i], ends[i], MappedFile::Need::kNow);
+      }
     }
     for (size_t i = 0; i < count; ++i) {
       const uint64_t hash = wanted[i];

@@ -23,7 +23,7 @@ class FrozenIndex : public Index {
               std::vector<int32_t>* left_rows, std::vector<data::RowId>* right_rows) const override;
   Status ReadEntries(int64_t begin, int64_t end, std::vector<uint64_t>* hashes,
                      std::vector<data::RowId>* rows) const override;
-  int64_t LowerBound(uint64_t hash) const override;
+  Result<int64_t> LowerBound(uint64_t hash) const override;
 
  private:
   /// Pairs with equal hashes, still to be compared.

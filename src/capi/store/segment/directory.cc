@@ -10,14 +10,15 @@ namespace capi::store {
 namespace {
 
 /// The checked bytes of the directory a manifest points at.
-Result<std::string_view> DirectoryBytes(const Manifest& manifest, const MappedFile& file,
+Result<std::string_view> DirectoryBytes(const Manifest& manifest, MappedFile* file,
                                         const std::string& path) {
-  const std::string_view bytes = file.bytes();
+  const std::string_view bytes = file->bytes();
   const auto size = static_cast<int64_t>(bytes.size());
   if (manifest.offset > size || manifest.length > size - manifest.offset) {
     return Damaged(path, size, "file is too short");
   }
   const int64_t position = manifest.offset + manifest.directory;
+  CAPI_RETURN_NOT_OK(file->EnsureRange(position, manifest.length - manifest.directory));
   const std::string_view directory = bytes.substr(
       static_cast<size_t>(position), static_cast<size_t>(manifest.length - manifest.directory));
   if (Checksum(directory) != manifest.checksum) return Damaged(path, position, "wrong checksum");
@@ -39,7 +40,7 @@ Status CheckVersions(uint32_t version, uint32_t hash_version, const Manifest& ma
 
 }  // namespace
 
-Result<AttemptDirectory> AttemptDirectory::Parse(const Manifest& manifest, const MappedFile& file,
+Result<AttemptDirectory> AttemptDirectory::Parse(const Manifest& manifest, MappedFile* file,
                                                  const std::string& path) {
   CAPI_ASSIGN_OR_RETURN(const std::string_view bytes, DirectoryBytes(manifest, file, path));
   ByteReader in(bytes);
@@ -69,7 +70,7 @@ Result<AttemptDirectory> AttemptDirectory::Parse(const Manifest& manifest, const
   return directory;
 }
 
-Result<TableDirectory> TableDirectory::Parse(const Manifest& manifest, const MappedFile& file,
+Result<TableDirectory> TableDirectory::Parse(const Manifest& manifest, MappedFile* file,
                                              const std::string& path) {
   CAPI_ASSIGN_OR_RETURN(const std::string_view bytes, DirectoryBytes(manifest, file, path));
   ByteReader in(bytes);
@@ -91,6 +92,13 @@ Result<TableDirectory> TableDirectory::Parse(const Manifest& manifest, const Map
     CAPI_RETURN_NOT_OK(Check(index.count >= 0, manifest, path));
     directory.page_checksums.push_back(
         in.GetArray<uint64_t>(static_cast<size_t>(NumIndexPages(index.count))));
+  }
+  if (manifest.owner != 0) {
+    directory.shared_files = in.GetArray<SharedFileDescriptor>(header.num_files);
+    for (const SharedFileDescriptor& shared : directory.shared_files) {
+      CAPI_RETURN_NOT_OK(
+          Check(shared.owner != 0 && IsPieceSize(shared.piece_bytes), manifest, path));
+    }
   }
   CAPI_RETURN_NOT_OK(
       Check(in.ok() && header.rows == manifest.rows &&

@@ -26,8 +26,8 @@ struct AttemptDirectory {
   std::span<const IndexRun> runs;
   std::vector<std::span<const uint64_t>> page_checksums;  ///< per run
 
-  /// Verifies the checksum. `path` is for messages.
-  static Result<AttemptDirectory> Parse(const Manifest& manifest, const MappedFile& file,
+  /// Fetches the directory and verifies its checksum. `path` is for messages.
+  static Result<AttemptDirectory> Parse(const Manifest& manifest, MappedFile* file,
                                         const std::string& path);
 };
 
@@ -41,8 +41,15 @@ struct TableDirectory {
   std::span<const BlockDescriptor> blocks;
   std::span<const IndexDescriptor> indexes;
   std::vector<std::span<const uint64_t>> page_checksums;  ///< per index
+  std::span<const SharedFileDescriptor> shared_files;     ///< per file, in shared stores
 
-  static Result<TableDirectory> Parse(const Manifest& manifest, const MappedFile& file,
+  /// The i-th container.
+  FileRef FileAt(size_t i) const {
+    if (shared_files.empty()) return {files[i]};
+    return {files[i], description.id.run_id, shared_files[i].owner, shared_files[i].piece_bytes};
+  }
+
+  static Result<TableDirectory> Parse(const Manifest& manifest, MappedFile* file,
                                       const std::string& path);
 };
 

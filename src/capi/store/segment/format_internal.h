@@ -166,6 +166,22 @@ struct DirectoryHeader {
 };
 static_assert(sizeof(DirectoryHeader) == 72);
 
+/// Who wrote a container, and the pieces it is cut into: in table files of shared stores only,
+/// behind everything else, one for each file id.
+struct SharedFileDescriptor {
+  int64_t owner = 0;
+  int32_t piece_bytes = 0;
+  uint32_t reserved = 0;
+};
+static_assert(sizeof(SharedFileDescriptor) == 16);
+
+/// Sizes of pieces that a reader accepts.
+constexpr int32_t kMinPieceBytes = 4096;
+constexpr int32_t kMaxPieceBytes = 1 << 20;
+constexpr bool IsPieceSize(int64_t bytes) {
+  return bytes >= kMinPieceBytes && bytes <= kMaxPieceBytes && bytes % kMinPieceBytes == 0;
+}
+
 constexpr int64_t NumIndexPages(int64_t entries) {
   return (entries + kIndexPageEntries - 1) / kIndexPageEntries;
 }

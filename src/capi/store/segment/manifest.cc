@@ -46,6 +46,13 @@ Manifest FromJson(const Json& json) {
     manifest.length = json.at("length").get<int64_t>();
     manifest.directory = json.at("directory").get<int64_t>();
     manifest.checksum = ParseHex(json.at("checksum").get<std::string>());
+    if (json.contains("owner")) {
+      manifest.owner = static_cast<int64_t>(ParseHex(json.at("owner").get<std::string>()));
+      manifest.piece_bytes = json.at("piece").get<int32_t>();
+      if (manifest.owner == 0 || !IsPieceSize(manifest.piece_bytes)) {
+        throw std::invalid_argument("owner");
+      }
+    }
     if (manifest.file == 0 || manifest.offset < 0 || manifest.offset % kAlignment != 0 ||
         manifest.directory < 0 || manifest.directory % kAlignment != 0 ||
         manifest.length <= manifest.directory) {
@@ -83,6 +90,10 @@ std::string Manifest::ToText() const {
   json["rows"] = rows;
   if (file != 0) {
     json["file"] = HexId(file);
+    if (owner != 0) {
+      json["owner"] = HexId(static_cast<uint64_t>(owner));
+      json["piece"] = piece_bytes;
+    }
     if (kind == Kind::kAttempt) json["offset"] = offset;
     json["length"] = length;
     json["directory"] = directory;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "capi/base/status.h"
+#include "capi/store/segment/segment_files_internal.h"
 #include "capi/store/table_store.h"
 
 namespace capi::store {
@@ -23,8 +24,20 @@ struct Manifest {
   uint64_t checksum = 0;  ///< of the directory
   int64_t batch = 0;      ///< attempts
   int64_t rows = 0;
+  // Of shared stores, else 0: who wrote the file, and the pieces it is cut into.
+  int64_t owner = 0;
+  int32_t piece_bytes = 0;
   TableId table;
   std::vector<TableId> references;
+
+  FileRef Ref() const {
+    return owner == 0 ? FileRef{file} : FileRef{file, table.run_id, owner, piece_bytes};
+  }
+  void SetRef(const FileRef& ref) {
+    file = ref.id;
+    owner = ref.owner;
+    piece_bytes = ref.piece_bytes;
+  }
 
   std::string ToText() const;
   static Result<Manifest> Parse(const std::string& text);

@@ -1,12 +1,11 @@
 #pragma once
 
-// The files of a store: shared and own containers being written, and mappings of finished files.
+// The files of a store: containers and table files being written, and views of finished ones. Two
+// kinds: files in a directory (segment/local_files_internal.h) and files shared with other machines
+// (shared/shared_files_internal.h).
 
-#include <atomic>
 #include <cstdint>
-#include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,86 +15,76 @@
 
 namespace capi::store {
 
-/// Attempts up to this size share a container; larger ones get their own.
+/// Attempts up to this size are written at once when they are finished; larger ones are streamed.
 constexpr int64_t kSharedAttemptBytes = int64_t{4} << 20;
-/// A shared container takes no further attempt once it has this size.
-constexpr int64_t kContainerBytes = int64_t{64} << 20;
-/// Own containers and table files hand dirty pages to the disk in steps of this size.
-constexpr int64_t kWritebackBytes = int64_t{8} << 20;
 
 enum class FileType { kContainer, kTable };
 
-/// A file written from begin to end by one thread, with write-behind; positions are those in the
-/// file.
+/// What identifies a file.
+struct FileRef {
+  uint64_t id = 0;
+  // Of files shared with other machines (store/blob_store.h); zeros for those in a directory.
+  int64_t run_id = 0;
+  int64_t owner = 0;
+  int32_t piece_bytes = 0;
+  bool is_shared() const { return owner != 0; }
+};
+
+/// A file written from begin to end by one thread; positions are those in the file.
 class SequentialFile {
  public:
-  SequentialFile(uint64_t id, std::string path, std::unique_ptr<WritableFile> file)
-      : id_(id), path_(std::move(path)), file_(std::move(file)) {}
-  uint64_t id() const { return id_; }
+  virtual ~SequentialFile() = default;
+  const FileRef& ref() const { return ref_; }
+  /// For messages.
   const std::string& path() const { return path_; }
-  int64_t size() const { return file_->size(); }
-  Status Append(std::string_view bytes);
+  virtual int64_t size() const = 0;
+  virtual Status Append(std::string_view bytes) = 0;
   /// Zeros up to the next multiple of kAlignment.
   Status Align();
-  Status Sync() { return file_->Sync(); }
-  Status Close() { return file_->Close(); }
+
+ protected:
+  SequentialFile(FileRef ref, std::string path) : ref_(ref), path_(std::move(path)) {}
 
  private:
-  const uint64_t id_;
+  const FileRef ref_;
   const std::string path_;
-  std::unique_ptr<WritableFile> file_;
-  int64_t writeback_begun_ = 0;
 };
 
 /// Thread-safe.
 class SegmentFiles {
  public:
   struct Placement {
-    uint64_t file = 0;
+    FileRef file;
     int64_t offset = 0;
   };
 
-  static Result<std::unique_ptr<SegmentFiles>> Open(Env* env, const std::string& directory);
+  virtual ~SegmentFiles() = default;
 
-  Env* env() const { return env_; }
-  const std::string& directory() const { return directory_; }
-  std::string PathOf(uint64_t id, FileType type) const;
+  /// Where a file is, for messages.
+  virtual std::string PathOf(const FileRef& file, FileType type) const = 0;
 
-  /// Appends a whole attempt to a container shared with others, in one write.
-  Result<Placement> AppendShared(std::string_view attempt);
+  /// Puts a whole attempt of a run into a container that may be shared with other attempts.
+  virtual Result<Placement> AppendAttempt(int64_t run_id, std::string_view attempt) = 0;
 
-  /// A new file with its header written. A container must be given to Adopt when finished.
-  Result<std::unique_ptr<SequentialFile>> NewFile(FileType type);
-  /// Keeps an own container open until it is synced.
-  void Adopt(std::unique_ptr<SequentialFile> container);
+  /// A new file of a run with its header written. In the end it is given to Adopt, FinishTable or
+  /// Abandon.
+  virtual Result<std::unique_ptr<SequentialFile>> NewFile(int64_t run_id, FileType type) = 0;
+  /// A finished container; it is kept until it is synced.
+  virtual Status Adopt(std::unique_ptr<SequentialFile> container) = 0;
+  /// Makes a finished table file durable.
+  virtual Status FinishTable(std::unique_ptr<SequentialFile> table) = 0;
+  /// Removes a file that nobody knows.
+  virtual void Abandon(std::unique_ptr<SequentialFile> file, FileType type) = 0;
+  /// What has been written so far, for reading it back. Slow.
+  virtual Result<std::shared_ptr<MappedFile>> MapUnfinished(SequentialFile* container) = 0;
 
   /// Makes containers written by this process durable up to their present ends, each once, and
   /// their names as well.
-  Status SyncContainers(const std::vector<Placement>& ends);
-  Status SyncDirectory() { return env_->SyncDirectory(directory_); }
+  virtual Status SyncContainers(const std::vector<Placement>& ends) = 0;
 
-  /// A mapping that is at least `min_size` bytes long. Mappings in use are shared.
-  Result<std::shared_ptr<MappedFile>> Map(uint64_t id, FileType type, int64_t min_size);
-  void Remove(uint64_t id, FileType type);
-
- private:
-  struct Container {
-    std::mutex mutex;
-    std::unique_ptr<SequentialFile> file;  // null once closed
-    int64_t synced = 0;                    // bytes known to be durable
-    bool shared = false;
-    bool named = false;  // its directory entry is durable
-  };
-
-  SegmentFiles(Env* env, std::string directory) : env_(env), directory_(std::move(directory)) {}
-  Result<std::shared_ptr<Container>> AcquireShared(std::unique_lock<std::mutex>* lock);
-
-  Env* const env_;
-  const std::string directory_;
-  std::mutex mutex_;
-  std::map<uint64_t, std::shared_ptr<Container>> containers_;  // written by this process
-  std::vector<std::shared_ptr<Container>> idle_;               // shared, room left, nobody appends
-  std::map<uint64_t, std::weak_ptr<MappedFile>> mappings_;
+  /// A view of a finished file that is at least `min_size` bytes long. Views in use are shared.
+  virtual Result<std::shared_ptr<MappedFile>> Map(const FileRef& file, FileType type,
+                                                  int64_t min_size) = 0;
 };
 
 /// Bytes in memory behind the interface of a mapped file.
@@ -108,6 +97,9 @@ class MemoryFile : public MappedFile {
  private:
   std::string_view bytes_;
 };
+
+/// The header of a new file.
+std::string NewFileHeader(uint64_t id, FileType type);
 
 /// "table data is damaged: <reason>: <path>, offset <offset>"
 Status Damaged(const std::string& path, int64_t offset, std::string_view reason);

@@ -95,6 +95,14 @@ class SegmentSet {
   /// Tells the kernel that the fields' pages will be read from begin to end.
   void Prefetch() const;
 
+  /// True if blocks may have to come from another machine: then the calls below help.
+  bool remote() const { return remote_; }
+  /// Begins to fetch the block of a slot, if it was not read yet.
+  void BeginFetch(int slot, int64_t chunk, MappedFile::Need need) const;
+  /// Begins to fetch these slots of `chunk`, and of so many of the chunks behind it, up to
+  /// last_chunk, that scanning does not wait.
+  void BeginFetchForScan(const std::vector<int>& slots, int64_t chunk, int64_t last_chunk) const;
+
  private:
   struct SegmentPlace {
     int64_t rows = 0;
@@ -111,8 +119,8 @@ class SegmentSet {
     Status status;
     std::vector<BlockView> views;
     std::unique_ptr<std::atomic<uint8_t>[]> verified;
-    std::once_flag dictionary_once;
-    Status dictionary_status;
+    std::atomic<bool> dictionary_known{false};
+    std::mutex dictionary_mutex;                   // while it is not known
     std::unique_ptr<SharedDictionary> dictionary;  // null: there is none
   };
 
@@ -122,6 +130,11 @@ class SegmentSet {
   Status MakeViews(int slot) const;
   Status MakeDictionary(int slot) const;
   Status Verify(int slot, int64_t chunk) const;
+  void BeginFetchOfRows(int slot, const data::RowId* rows, int64_t n) const;
+  bool Exists(data::RowId row) const {
+    const auto batch = static_cast<uint64_t>(data::BatchOf(row) - parts_.first_batch);
+    return batch < segment_places_.size() && data::OrdinalOf(row) < segment_places_[batch].rows;
+  }
   const BlockDescriptor& BlockOf(int slot, int64_t chunk) const {
     return parts_.blocks[Index(chunk * parts_.layout.num_slots + slot)];
   }
@@ -138,6 +151,7 @@ class SegmentSet {
   const Parts parts_;
   std::vector<SegmentPlace> segment_places_;
   std::vector<ChunkPlace> chunk_places_;
+  bool remote_ = false;
   std::vector<uint32_t> jumps_;  // per segment: the chunk that holds ordinal k << shift
   mutable std::vector<SlotViews> slots_;
 };

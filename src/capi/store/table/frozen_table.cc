@@ -46,10 +46,10 @@ Result<std::shared_ptr<const FrozenTable>> FrozenTable::Open(SegmentFiles* files
   CAPI_ASSIGN_OR_RETURN(const Manifest manifest, Manifest::Parse(manifest_text));
   if (manifest.kind != Manifest::Kind::kTable) return BugError("manifest is not that of a table");
   std::shared_ptr<FrozenTable> table(new FrozenTable());
-  table->table_path_ = files->PathOf(manifest.file, FileType::kTable);
+  table->table_path_ = files->PathOf(manifest.Ref(), FileType::kTable);
   CAPI_ASSIGN_OR_RETURN(table->table_file_,
-                        files->Map(manifest.file, FileType::kTable, manifest.length));
-  const MappedFile& file = *table->table_file_;
+                        files->Map(manifest.Ref(), FileType::kTable, manifest.length));
+  MappedFile* const file = table->table_file_.get();
   CAPI_ASSIGN_OR_RETURN(TableDirectory directory,
                         TableDirectory::Parse(manifest, file, table->table_path_));
   table->id_ = directory.description.id;
@@ -71,10 +71,10 @@ Result<std::shared_ptr<const FrozenTable>> FrozenTable::Open(SegmentFiles* files
     needed[segment.file] = std::max(needed[segment.file], segment.offset + segment.length);
   }
   for (size_t i = 0; i < needed.size(); ++i) {
-    const uint64_t id = directory.files[i];
+    const FileRef container = directory.FileAt(i);
     CAPI_ASSIGN_OR_RETURN(std::shared_ptr<MappedFile> mapping,
-                          files->Map(id, FileType::kContainer, needed[i]));
-    parts.files.push_back({std::move(mapping), files->PathOf(id, FileType::kContainer)});
+                          files->Map(container, FileType::kContainer, needed[i]));
+    parts.files.push_back({std::move(mapping), files->PathOf(container, FileType::kContainer)});
   }
   parts.segments.assign(directory.segments.begin(), directory.segments.end());
   parts.chunks.assign(directory.chunks.begin(), directory.chunks.end());
@@ -82,7 +82,7 @@ Result<std::shared_ptr<const FrozenTable>> FrozenTable::Open(SegmentFiles* files
   parts.blocks_owner = table->table_file_;
 
   const DirectoryHeader& header = directory.header;
-  const std::string_view bytes = file.bytes();
+  const std::string_view bytes = file->bytes();
   const auto fits = [](int64_t offset, int64_t length, std::string_view in) {
     const auto size = static_cast<int64_t>(in.size());
     return offset >= 0 && length >= 0 && offset <= size && length <= size - offset;
@@ -90,6 +90,7 @@ Result<std::shared_ptr<const FrozenTable>> FrozenTable::Open(SegmentFiles* files
   if (!fits(header.deletions_offset, header.deletions_length, bytes)) {
     return Damaged(table->table_path_, header.deletions_offset, "part lies outside the file");
   }
+  CAPI_RETURN_NOT_OK(file->EnsureRange(header.deletions_offset, header.deletions_length));
   const std::string_view deletions = bytes.substr(static_cast<size_t>(header.deletions_offset),
                                                   static_cast<size_t>(header.deletions_length));
   if (header.deletions_length > 0 && Checksum(deletions) != header.deletions_checksum) {
@@ -111,8 +112,8 @@ Result<std::shared_ptr<const FrozenTable>> FrozenTable::Open(SegmentFiles* files
     IndexPlace place;
     place.descriptor = directory.indexes[i];
     const bool in_table = place.descriptor.file == kTableFile;
-    const std::string_view in =
-        in_table ? bytes : parts.files[place.descriptor.file].mapping->bytes();
+    MappedFile* const holder = in_table ? file : parts.files[place.descriptor.file].mapping.get();
+    const std::string_view in = holder->bytes();
     const std::string& path =
         in_table ? table->table_path_ : parts.files[place.descriptor.file].path;
     const int64_t count = place.descriptor.count;
@@ -121,9 +122,8 @@ Result<std::shared_ptr<const FrozenTable>> FrozenTable::Open(SegmentFiles* files
         place.descriptor.offset % 8 != 0) {
       return Damaged(path, place.descriptor.offset, "part lies outside the file");
     }
-    place.entries = std::make_shared<EntryRun>(
-        reinterpret_cast<const IndexEntry*>(in.data() + place.descriptor.offset), count,
-        directory.page_checksums[i].data(), path, place.descriptor.offset);
+    place.entries = std::make_shared<EntryRun>(holder, place.descriptor.offset, count,
+                                               directory.page_checksums[i].data(), path);
     table->indexes_.push_back(std::move(place));
   }
   CAPI_ASSIGN_OR_RETURN(table->rows_, SegmentSet::Make(std::move(parts)));
@@ -162,6 +162,7 @@ Result<const FrozenTable::IndexPlace*> FrozenTable::OpenIndexPlace(int index) co
       length > size - descriptor.buckets_offset) {
     return Damaged(table_path_, descriptor.buckets_offset, "part lies outside the file");
   }
+  CAPI_RETURN_NOT_OK(table_file_->EnsureRange(descriptor.buckets_offset, length));
   if (Checksum(bytes.substr(static_cast<size_t>(descriptor.buckets_offset),
                             static_cast<size_t>(length))) != descriptor.buckets_checksum) {
     return Damaged(table_path_, descriptor.buckets_offset, "wrong checksum");
@@ -172,6 +173,11 @@ Result<const FrozenTable::IndexPlace*> FrozenTable::OpenIndexPlace(int index) co
 const uint8_t* FrozenTable::BucketsOf(const IndexPlace& place) const {
   return reinterpret_cast<const uint8_t*>(table_file_->bytes().data()) +
          place.descriptor.buckets_offset;
+}
+
+int FrozenTable::SlotOf(int field) const {
+  const TableLayout::Place& place = rows_->layout().places[static_cast<size_t>(field)];
+  return place.group < 0 ? place.slot : rows_->layout().first_group_slot + place.group;
 }
 
 bool FrozenTable::IsDeleted(int64_t chunk, int64_t row) const {
@@ -221,6 +227,7 @@ std::vector<Table::Morsel> FrozenTable::Morsels(int64_t begin, int64_t end) cons
     morsel.first_position = first + from;
     morsels.push_back(morsel);
   }
+  for (Morsel& morsel : morsels) morsel.last_chunk = morsels.back().chunk;
   return morsels;
 }
 
@@ -246,6 +253,11 @@ Result<Table::ScanBatch> FrozenTable::Read(const Morsel& morsel,
     batch.row_ids[i] = first + (all_live ? static_cast<int64_t>(i) : live[i]);
   }
   const TableLayout& layout = rows_->layout();
+  if (rows_->remote()) {
+    std::vector<int> slots;
+    for (const int field : fields) slots.push_back(SlotOf(field));
+    rows_->BeginFetchForScan(slots, morsel.chunk, morsel.last_chunk);
+  }
   std::vector<std::optional<std::vector<data::RowId>>> references(layout.groups.size());
   for (const int field : fields) {
     const TableLayout::Place& place = layout.places[static_cast<size_t>(field)];

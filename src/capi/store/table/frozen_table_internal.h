@@ -55,6 +55,8 @@ class FrozenTable : public Table, public std::enable_shared_from_this<FrozenTabl
 
  private:
   FrozenTable() = default;
+  /// Where the values of a field are, or the row ids of its group.
+  int SlotOf(int field) const;
   bool IsDeleted(int64_t chunk, int64_t row) const;
   /// Physical position of the n-th live row (from 0) of a chunk.
   int64_t PhysicalRow(int64_t chunk, int64_t n) const;

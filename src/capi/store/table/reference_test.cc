@@ -36,7 +36,7 @@ class ReferenceTest : public StoreTest {
   const std::vector<RowId> ids_{MakeRowId(1, 0), kNoRow, MakeRowId(0, 1), MakeRowId(0, 1)};
 };
 
-TEST_F(ReferenceTest, FieldsAreReadFromTheirSource) {
+TEST_P(ReferenceTest, FieldsAreReadFromTheirSource) {
   const auto source = Source();
   const auto table =
       Must(Build(Schema("joined"), {{MakeBatch({nullptr, Ints({1, 2, 3, 4}), nullptr}, {ids_})}},
@@ -59,7 +59,7 @@ TEST_F(ReferenceTest, FieldsAreReadFromTheirSource) {
   EXPECT_EQ(Must(store_->ReferencesOf(frozen_.manifest)), (std::vector<TableId>{{1, "source"}}));
 }
 
-TEST_F(ReferenceTest, MissingHereAndMissingInTheSourceDiffer) {
+TEST_P(ReferenceTest, MissingHereAndMissingInTheSourceDiffer) {
   const auto table =
       Must(Build(Schema("joined"), {{MakeBatch({nullptr, Ints({1, 2, 3, 4}), nullptr}, {ids_})}},
                  {Group(Source())}));
@@ -72,7 +72,7 @@ TEST_F(ReferenceTest, MissingHereAndMissingInTheSourceDiffer) {
             (std::vector<std::string>{"none"}));
 }
 
-TEST_F(ReferenceTest, ReferencesToReferences) {
+TEST_P(ReferenceTest, ReferencesToReferences) {
   const auto source = Source();
   const auto joined =
       Must(Build(Schema("joined"), {{MakeBatch({nullptr, Ints({1, 2, 3, 4}), nullptr}, {ids_})}},
@@ -107,7 +107,7 @@ TEST_F(ReferenceTest, ReferencesToReferences) {
   EXPECT_EQ(right, (std::vector<RowId>{3, 0, MakeRowId(1, 0)}));
 }
 
-TEST_F(ReferenceTest, UniqueKeysOnReferenceFields) {
+TEST_P(ReferenceTest, UniqueKeysOnReferenceFields) {
   TableSchema schema = Schema("joined");
   schema.indexes = {{"by_text", true, {{"text", FieldType::kString}}}};
   const auto source = Source();
@@ -124,11 +124,11 @@ TEST_F(ReferenceTest, UniqueKeysOnReferenceFields) {
   EXPECT_NE(
       Freeze(schema, {zero, one}).status().message().find("row 2 of batch 0 and row 2 of batch 1"),
       std::string::npos);
-  store_->SetResolver(nullptr);
+  other()->SetResolver(nullptr);
   EXPECT_EQ(KindOf(Freeze(schema, {zero, one}).status()), ErrorKind::kBug);
 }
 
-TEST_F(ReferenceTest, DistinctOverReferenceFields) {
+TEST_P(ReferenceTest, DistinctOverReferenceFields) {
   TableSchema schema = Schema("winners");
   schema.indexes = {{"by_number", true, {{"number", FieldType::kInt}}}};
   schema.distinct_index = "by_number";
@@ -144,7 +144,7 @@ TEST_F(ReferenceTest, DistinctOverReferenceFields) {
   EXPECT_EQ(Must(table->ReadReferences(morsels[0], 0)), (std::vector<RowId>{0}));
 }
 
-TEST_F(ReferenceTest, RowIdsOfManyBatchesRoundTrip) {
+TEST_P(ReferenceTest, RowIdsOfManyBatchesRoundTrip) {
   const TableSchema schema{"wide", {{"n", FieldType::kInt}}, {}, ""};
   std::vector<Batches> attempts;
   for (int64_t b = 0; b < 600; ++b) {
@@ -184,7 +184,7 @@ TEST_F(ReferenceTest, RowIdsOfManyBatchesRoundTrip) {
   EXPECT_EQ(ReadField(*table, 0), std::vector<std::string>(9000, "-1"));
 }
 
-TEST_F(ReferenceTest, WrongGroupsAreRefused) {
+TEST_P(ReferenceTest, WrongGroupsAreRefused) {
   const auto source = Source();
   const auto refused = [&](TableWriter::ReferenceGroup group) {
     return KindOf(
@@ -218,13 +218,15 @@ TEST_F(ReferenceTest, WrongGroupsAreRefused) {
             ErrorKind::kBug);
 }
 
-TEST_F(ReferenceTest, TablesAreNotOpenedWithoutTheirSources) {
+TEST_P(ReferenceTest, TablesAreNotOpenedWithoutTheirSources) {
   Must(Build(Schema("joined"), {{MakeBatch({nullptr, Ints({1, 2, 3, 4}), nullptr}, {ids_})}},
              {Group(Source())}));
   EXPECT_EQ(KindOf(store_->OpenTable(frozen_.manifest, nullptr).status()), ErrorKind::kBug);
   tables_.erase({1, "source"});
   EXPECT_FALSE(store_->OpenTable(frozen_.manifest, resolver()).ok());
 }
+
+INSTANTIATE_TEST_SUITE_P(Stores, ReferenceTest, kAllBackends, BackendName);
 
 }  // namespace
 }  // namespace capi::store

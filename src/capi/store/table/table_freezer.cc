@@ -2,6 +2,7 @@
 #include <atomic>
 #include <bit>
 #include <cstring>
+#include <deque>
 #include <mutex>
 #include <set>
 #include <utility>
@@ -16,6 +17,8 @@ namespace capi::store {
 namespace {
 
 constexpr size_t kWordBits = 64;
+/// Attempts whose directories are fetched ahead, where they come from another machine.
+constexpr size_t kAttemptsAhead = 64;
 
 }  // namespace
 
@@ -64,10 +67,18 @@ std::string DeletionMap::Finish(std::vector<ChunkDescriptor>* chunks) const {
 }
 
 TableFreezer::~TableFreezer() {
-  if (file_ == nullptr || done_) return;
-  const uint64_t id = file_->id();
-  file_.reset();
-  files_->Remove(id, FileType::kTable);
+  if (file_ != nullptr) files_->Abandon(std::move(file_), FileType::kTable);
+}
+
+Status TableFreezer::BeginFetchOfDirectory(const Manifest& manifest) {
+  if (manifest.file == 0) return Status::OK();
+  CAPI_ASSIGN_OR_RETURN(
+      std::shared_ptr<MappedFile> mapping,
+      files_->Map(manifest.Ref(), FileType::kContainer, manifest.offset + manifest.length));
+  mapping->BeginFetch(manifest.offset + manifest.directory, manifest.length - manifest.directory,
+                      MappedFile::Need::kNow);
+  ahead_.push_back(std::move(mapping));
+  return Status::OK();
 }
 
 Status TableFreezer::AddAttempt(const Manifest& manifest) {
@@ -77,21 +88,22 @@ Status TableFreezer::AddAttempt(const Manifest& manifest) {
     segments_.push_back(segment);
     return Status::OK();
   }
-  const std::string path = files_->PathOf(manifest.file, FileType::kContainer);
-  const auto [known, added] =
-      file_positions_.emplace(manifest.file, static_cast<uint32_t>(file_ids_.size()));
+  const std::string path = files_->PathOf(manifest.Ref(), FileType::kContainer);
+  const auto [known, added] = file_positions_.emplace(std::pair(manifest.file, manifest.owner),
+                                                      static_cast<uint32_t>(file_ids_.size()));
   if (added) {
     file_ids_.push_back(manifest.file);
+    shared_files_.push_back({manifest.owner, manifest.piece_bytes});
     file_views_.push_back({nullptr, path});
   }
   SegmentSet::File& view = file_views_[known->second];
   const int64_t end = manifest.offset + manifest.length;
   if (view.mapping == nullptr || static_cast<int64_t>(view.mapping->bytes().size()) < end) {
     if (view.mapping != nullptr) outgrown_.push_back(view.mapping);
-    CAPI_ASSIGN_OR_RETURN(view.mapping, files_->Map(manifest.file, FileType::kContainer, end));
+    CAPI_ASSIGN_OR_RETURN(view.mapping, files_->Map(manifest.Ref(), FileType::kContainer, end));
   }
   CAPI_ASSIGN_OR_RETURN(const AttemptDirectory directory,
-                        AttemptDirectory::Parse(manifest, *view.mapping, path));
+                        AttemptDirectory::Parse(manifest, view.mapping.get(), path));
   if (num_nonempty_ == 0) {
     layout_text_ = directory.layout;
     CAPI_ASSIGN_OR_RETURN(layout_, TableLayout::Parse(layout_text_));
@@ -118,18 +130,25 @@ Status TableFreezer::AddAttempt(const Manifest& manifest) {
   blocks_.insert(blocks_.end(), directory.blocks.begin(), directory.blocks.end());
   for (size_t i = 0; i < directory.runs.size(); ++i) {
     const int64_t position = manifest.offset + directory.runs[i].offset;
-    runs_[i].push_back(std::make_unique<EntryRun>(
-        reinterpret_cast<const IndexEntry*>(view.mapping->bytes().data() + position),
-        directory.runs[i].count, directory.page_checksums[i].data(), path, position));
+    runs_[i].push_back(std::make_unique<EntryRun>(view.mapping.get(), position,
+                                                  directory.runs[i].count,
+                                                  directory.page_checksums[i].data(), path));
   }
   return Status::OK();
 }
 
 Status TableFreezer::ReadAttempts(const std::vector<std::string>& attempts) {
   runs_.resize(schema_.indexes.size());
+  std::deque<Manifest> ahead;  // of the batches from `batch` on
   for (size_t batch = 0; batch < attempts.size(); ++batch) {
     CAPI_RETURN_NOT_OK(context_.cancel.Check());
-    CAPI_ASSIGN_OR_RETURN(const Manifest manifest, Manifest::Parse(attempts[batch]));
+    while (ahead.size() < kAttemptsAhead && batch + ahead.size() < attempts.size()) {
+      CAPI_ASSIGN_OR_RETURN(Manifest next, Manifest::Parse(attempts[batch + ahead.size()]));
+      if (next.owner != 0) CAPI_RETURN_NOT_OK(BeginFetchOfDirectory(next));
+      ahead.push_back(std::move(next));
+    }
+    const Manifest manifest = std::move(ahead.front());
+    ahead.pop_front();
     if (manifest.kind != Manifest::Kind::kAttempt || manifest.table != id_ ||
         manifest.batch != static_cast<int64_t>(batch)) {
       return BugError("manifest is not that of batch " + std::to_string(batch) + " of table " +
@@ -186,6 +205,7 @@ Status TableFreezer::OpenRows() {
 
 Status TableFreezer::ReuseRun(size_t position, IndexDescriptor* descriptor) {
   const EntryRun& run = *runs_[position][0];
+  if (run.remote()) run.BeginFetch(0, run.count(), MappedFile::Need::kSoon);
   BucketWriter buckets(context_, run.count());
   for (int64_t begin = 0; begin < run.count(); begin += kIndexPageEntries) {
     const int64_t end = std::min(begin + kIndexPageEntries, run.count());
@@ -206,6 +226,8 @@ Status TableFreezer::MergeIndex(size_t position, IndexDescriptor* descriptor) {
   int64_t total = 0;
   for (const auto& run : runs_[position]) {
     runs.push_back(run.get());
+    // All of it is going to be read.
+    if (run->remote()) run->BeginFetch(0, run->count(), MappedFile::Need::kSoon);
     total += run->count();
   }
   CAPI_RETURN_NOT_OK(file_->Align());
@@ -302,10 +324,11 @@ Status TableFreezer::WriteDirectory(std::vector<IndexDescriptor> indexes) {
   for (const std::vector<uint64_t>& checksums : page_checksums_) {
     out.PutArray<uint64_t>(checksums);
   }
+  if (file_->ref().is_shared()) out.PutArray<SharedFileDescriptor>(shared_files_);
   manifest_.kind = Manifest::Kind::kTable;
   manifest_.table = id_;
   manifest_.rows = header.rows;
-  manifest_.file = file_->id();
+  manifest_.SetRef(file_->ref());
   manifest_.directory = file_->size();
   manifest_.checksum = Checksum(out.bytes());
   CAPI_RETURN_NOT_OK(file_->Append(out.bytes()));
@@ -320,7 +343,7 @@ Status TableFreezer::WriteDirectory(std::vector<IndexDescriptor> indexes) {
 Result<FreezeResult> TableFreezer::Run(const std::vector<std::string>& attempts) {
   CAPI_RETURN_NOT_OK(ReadAttempts(attempts));
   CAPI_RETURN_NOT_OK(OpenRows());
-  CAPI_ASSIGN_OR_RETURN(file_, files_->NewFile(FileType::kTable));
+  CAPI_ASSIGN_OR_RETURN(file_, files_->NewFile(id_.run_id, FileType::kTable));
   std::vector<IndexDescriptor> indexes(schema_.indexes.size());
   page_checksums_.resize(schema_.indexes.size());
   // The distinct index decides which rows the others leave out.
@@ -331,10 +354,7 @@ Result<FreezeResult> TableFreezer::Run(const std::vector<std::string>& attempts)
   }
   CAPI_RETURN_NOT_OK(WriteDirectory(std::move(indexes)));
   CAPI_FAULT_POINT("store.before_freeze_sync");
-  CAPI_RETURN_NOT_OK(file_->Sync());
-  CAPI_RETURN_NOT_OK(file_->Close());
-  CAPI_RETURN_NOT_OK(files_->SyncDirectory());
-  done_ = true;
+  CAPI_RETURN_NOT_OK(files_->FinishTable(std::move(file_)));
   FreezeResult result;
   result.manifest = manifest_.ToText();
   result.rows = manifest_.rows;

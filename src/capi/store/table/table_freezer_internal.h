@@ -1,9 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
-#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "capi/base/status.h"
@@ -49,6 +50,7 @@ class TableFreezer {
 
  private:
   Status ReadAttempts(const std::vector<std::string>& attempts);
+  Status BeginFetchOfDirectory(const Manifest& manifest);
   Status AddAttempt(const Manifest& manifest);
   Status OpenRows();
   Status WriteIndex(size_t position, IndexDescriptor* descriptor);
@@ -69,7 +71,9 @@ class TableFreezer {
   std::string layout_text_;  // of the first attempt with rows
   TableLayout layout_;
   std::vector<uint64_t> file_ids_;
-  std::unordered_map<uint64_t, uint32_t> file_positions_;
+  std::vector<SharedFileDescriptor> shared_files_;                   // per file
+  std::map<std::pair<uint64_t, int64_t>, uint32_t> file_positions_;  // by id and owner
+  std::vector<std::shared_ptr<MappedFile>> ahead_;                   // being fetched
   std::vector<SegmentSet::File> file_views_;
   std::vector<std::shared_ptr<MappedFile>> outgrown_;  // mappings that runs_ still point into
   std::vector<SegmentDescriptor> segments_;
@@ -91,7 +95,6 @@ class TableFreezer {
   int64_t num_deleted_ = 0;
   std::vector<std::vector<int>> key_fields_;
   std::unique_ptr<SequentialFile> file_;
-  bool done_ = false;
   Manifest manifest_;
 };
 

@@ -6,10 +6,7 @@
 namespace capi::store {
 
 AttemptSink::~AttemptSink() {
-  if (own_ == nullptr) return;
-  const uint64_t id = own_->id();
-  own_.reset();
-  files_->Remove(id, FileType::kContainer);
+  if (own_ != nullptr) files_->Abandon(std::move(own_), FileType::kContainer);
 }
 
 Status AttemptSink::Write(std::string_view bytes) {
@@ -20,7 +17,7 @@ Status AttemptSink::Write(std::string_view bytes) {
     return Status::OK();
   }
   if (own_ == nullptr) {
-    CAPI_ASSIGN_OR_RETURN(own_, files_->NewFile(FileType::kContainer));
+    CAPI_ASSIGN_OR_RETURN(own_, files_->NewFile(run_id_, FileType::kContainer));
     CAPI_RETURN_NOT_OK(own_->Append(memory_.view()));
     memory_ = BlockBytes();
   }
@@ -44,19 +41,16 @@ Result<std::unique_ptr<AttemptSink::Snapshot>> AttemptSink::TakeSnapshot() {
     snapshot->path = "(attempt in memory)";
     return snapshot;
   }
-  // A file's last bytes are in its write buffer until it is synced.
-  CAPI_RETURN_NOT_OK(own_->Sync());
-  CAPI_ASSIGN_OR_RETURN(snapshot->mapping,
-                        files_->Map(own_->id(), FileType::kContainer, own_->size()));
+  CAPI_ASSIGN_OR_RETURN(snapshot->mapping, files_->MapUnfinished(own_.get()));
   snapshot->path = own_->path();
   snapshot->offset = static_cast<int64_t>(sizeof(FileHeader));
   return snapshot;
 }
 
 Result<SegmentFiles::Placement> AttemptSink::Finish() {
-  if (own_ == nullptr) return files_->AppendShared(memory_.view());
-  const SegmentFiles::Placement placement{own_->id(), static_cast<int64_t>(sizeof(FileHeader))};
-  files_->Adopt(std::move(own_));
+  if (own_ == nullptr) return files_->AppendAttempt(run_id_, memory_.view());
+  const SegmentFiles::Placement placement{own_->ref(), static_cast<int64_t>(sizeof(FileHeader))};
+  CAPI_RETURN_NOT_OK(files_->Adopt(std::move(own_)));
   return placement;
 }
 

@@ -15,7 +15,7 @@ namespace capi::store {
 /// the end, one that grows large is streamed into its own. One thread at a time.
 class AttemptSink {
  public:
-  explicit AttemptSink(SegmentFiles* files) : files_(files) {}
+  AttemptSink(SegmentFiles* files, int64_t run_id) : files_(files), run_id_(run_id) {}
   AttemptSink(const AttemptSink&) = delete;
   AttemptSink& operator=(const AttemptSink&) = delete;
   /// Removes what an unfinished attempt has written.
@@ -41,6 +41,7 @@ class AttemptSink {
 
  private:
   SegmentFiles* const files_;
+  const int64_t run_id_;
   BlockBytes memory_;
   std::unique_ptr<SequentialFile> own_;
   int64_t position_ = 0;

@@ -375,7 +375,7 @@ Result<AttemptManifest> AttemptWriter::Finish() {
                               manifest.references.end());
     CAPI_FAULT_POINT("store.before_finish");
     CAPI_ASSIGN_OR_RETURN(const SegmentFiles::Placement placement, sink_.Finish());
-    manifest.file = placement.file;
+    manifest.SetRef(placement.file);
     manifest.offset = placement.offset;
   }
   AttemptManifest result;

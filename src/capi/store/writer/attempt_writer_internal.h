@@ -58,7 +58,7 @@ class AttemptWriter : public TableWriter {
         schema_(schema),
         batch_index_(batch_index),
         groups_(std::move(groups)),
-        sink_(files),
+        sink_(files, id.run_id),
         known_keys_(context.memory) {}
 
   Status Check(const Batch& batch) const;
