@@ -41,3 +41,19 @@ if(CAPI_RABBITMQ_ARCHIVE AND CAPI_RABBITMQ_INCLUDE AND CAPI_RABBITMQ_OPENSSL_FOU
 else()
   capi_broker("RabbitMQ" "librabbitmq is not found (Debian: librabbitmq-dev, libssl-dev)")
 endif()
+
+# Debian has it as a shared library only. It must not come before the OpenSSL that it uses.
+pkg_check_modules(CAPI_PROTON libqpid-proton)
+if(CAPI_PROTON_FOUND)
+  set(CAPI_WITH_AMQP10 ON)
+  add_library(capi_proton INTERFACE)
+  target_link_libraries(capi_proton INTERFACE ${CAPI_PROTON_LIBRARIES} Threads::Threads)
+  target_link_options(capi_proton INTERFACE
+    "LINKER:--push-state,--no-as-needed,-lcrypto,-lssl,--pop-state")
+  add_library(Capi::Proton ALIAS capi_proton)
+  list(APPEND CAPI_BROKER_LIBRARIES Capi::Proton)
+  list(APPEND CAPI_BROKER_DEFINITIONS CAPI_WITH_AMQP10)
+  capi_broker("AMQP 1.0" "")
+else()
+  capi_broker("AMQP 1.0" "Qpid Proton is not found (Debian: libqpid-proton11-dev)")
+endif()

@@ -21,6 +21,13 @@ install(CODE "
     PRE_EXCLUDE_REGEXES \".*\")
   file(INSTALL DESTINATION \"\${CMAKE_INSTALL_PREFIX}/lib\" TYPE SHARED_LIBRARY FILES \${libraries})")
 
+# Unlike the other libraries of Debian this one is not found on many machines.
+if(CAPI_WITH_AMQP10)
+  file(READ_SYMLINK "${CAPI_PROTON_LINK_LIBRARIES}" _proton_name)
+  file(REAL_PATH "${CAPI_PROTON_LINK_LIBRARIES}" _proton_file)
+  install(PROGRAMS "${_proton_file}" DESTINATION lib RENAME "${_proton_name}")
+endif()
+
 # Completions are printed by the program itself.
 set(CAPI_COMPLETIONS "${CMAKE_BINARY_DIR}/completions")
 install(CODE "
@@ -52,6 +59,14 @@ foreach(package libre2 libutf8proc libxxhash libsqlite3 libyaml-cpp rapidjson nl
   install(FILES "/usr/share/doc/${package}-dev/copyright"
     DESTINATION "${CAPI_INSTALL_DOC}/licenses" RENAME "${package}.txt" OPTIONAL)
 endforeach()
+if(CAPI_WITH_RABBITMQ)
+  install(FILES "/usr/share/doc/librabbitmq-dev/copyright"
+    DESTINATION "${CAPI_INSTALL_DOC}/licenses" RENAME librabbitmq.txt OPTIONAL)
+endif()
+if(CAPI_WITH_AMQP10)
+  install(FILES "/usr/share/doc/libqpid-proton11-dev/copyright"
+    DESTINATION "${CAPI_INSTALL_DOC}/licenses" RENAME libqpid-proton.txt OPTIONAL)
+endif()
 
 if(CAPI_WITH_CLUSTER)
   set(CAPI_CRATE_LICENSES "${CMAKE_BINARY_DIR}/rust-crates.txt")

@@ -14,7 +14,7 @@ import tempfile
 import traceback
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-WHEEL_LIBRARY = re.compile(r"^lib(arrow|parquet)")
+SHIPPED_LIBRARY = re.compile(r"^lib(arrow|parquet|qpid-proton)")
 COMMAND_TIMEOUT_SECONDS = 120
 
 
@@ -58,7 +58,7 @@ class Installation:
             loaded = re.findall(r"calling init: (\S+)", text)
             expect(f"{self.folder}/lib/" in "\n".join(map(os.path.normpath, loaded)), f"no library of the folder was loaded: {loaded}")
             tried = re.findall(r"(?:trying file=|calling init: )(\S+)", text)
-            foreign = [path for path in tried if WHEEL_LIBRARY.match(os.path.basename(path))
+            foreign = [path for path in tried if SHIPPED_LIBRARY.match(os.path.basename(path))
                        and not os.path.normpath(path).startswith(f"{self.folder}/")]
             foreign += [path for path in tried if "/.venv/" in path or "/site-packages/" in path]
             expect(not foreign, f"looked for or loaded from outside of the folder: {foreign}")
@@ -75,7 +75,7 @@ def test_no_symbols_of_static_libraries_are_exported(world):
     text = checked(["nm", "-D", "-C", world.build / "capi"])
     expect("arrow::" in text, "nm does not show what the program imports")
     exported = [line for line in checked(["nm", "-D", "-C", "--defined-only", world.build / "capi"]).splitlines()
-                if re.search(r"\bre2::|\butf8proc|\bXXH|\bsqlite3_|\bYAML::|\bcapi_cql_|\brust_|\btokio::", line)]
+                if re.search(r"\bre2::|\butf8proc|\bXXH|\bsqlite3_|\bYAML::|\bcapi_cql_|\brust_|\btokio::|\bamqp_", line)]
     expect(not exported, "\n".join(exported[:20]))
 
 
@@ -110,7 +110,7 @@ def test_libraries_are_exactly_those_needed(world):
     reached, open_files = set(), [folder / "bin/capi"]
     while open_files:
         for name in needed_libraries(open_files.pop()):
-            if WHEEL_LIBRARY.match(name) and name not in reached:
+            if SHIPPED_LIBRARY.match(name) and name not in reached:
                 expect((folder / "lib" / name).is_file(), f"missing: lib/{name}")
                 reached.add(name)
                 open_files.append(folder / "lib" / name)

@@ -9,6 +9,7 @@ A variable that is set already is kept and nothing is started for it.
 import contextlib
 import os
 
+from tests.services.artemis import Artemis
 from tests.services.cassandra import CassandraCluster
 from tests.services.rabbitmq import RabbitMq
 
@@ -36,12 +37,18 @@ def _rabbitmq(stack):
     return stack.enter_context(RabbitMq()).environment()
 
 
+def _artemis(stack):
+    """With TLS; a command that kills and restarts it."""
+    return stack.enter_context(Artemis()).environment()
+
+
 class Services:
     # name: (the variable that says that there is one, how to start it)
     STARTERS = {
         "cassandra": ("CAPI_TEST_CASSANDRA", _cassandra),
         "secure_cassandra": ("CAPI_TEST_CASSANDRA_SECURE", _secure_cassandra),
         "cassandra_nodes": ("CAPI_TEST_CASSANDRA_NODES", _cassandra_nodes),
+        "artemis": ("CAPI_TEST_ARTEMIS", _artemis),
         "rabbitmq": ("CAPI_TEST_RABBITMQ", _rabbitmq),
     }
 

@@ -10,29 +10,32 @@
 namespace capi::cli {
 
 void AddDropCommand(CLI::App* app, int* exit_code) {
-  auto options = std::make_shared<service::KeyspaceOptions>();
+  struct Arguments {
+    std::string keyspace;
+    std::string data_directory;
+  };
+  auto arguments = std::make_shared<Arguments>();
   CLI::App* command = app->add_subcommand("drop", "Remove a keyspace with its tables and history");
-  command->add_option("keyspace", options->name, "Keyspace")->required();
-  command->add_option("--data-dir", options->data_directory, "Where keyspaces are kept");
+  command->add_option("keyspace", arguments->keyspace, "Keyspace")->required();
+  command->add_option("--data-dir", arguments->data_directory, "Where keyspaces are kept");
   command->footer("Example: capi drop flights");
-  command->callback([app, options, exit_code] {
-    options->env = Env::Default();
+  command->callback([app, arguments, exit_code] {
     const std::optional<config::Config> config =
-        LoadConfig(*app, {{"data_dir", options->data_directory, "--data-dir"}});
+        LoadConfig(*app, {{"data_dir", arguments->data_directory, "--data-dir"}});
     if (!config) {
       *exit_code = kExitUsage;
       return;
     }
-    Result<std::string> directory = DataDirectory(*config);
-    Status status = directory.status();
-    if (directory.ok()) options->data_directory = *std::move(directory);
-    if (status.ok()) status = service::Keyspace::Drop(*options);
+    const Result<service::KeyspaceOptions> keyspace =
+        service::KeyspaceOptionsOf(*config, arguments->keyspace);
+    const Status status =
+        keyspace.ok() ? service::Keyspace::Drop(*keyspace) : keyspace.status();
     if (!status.ok()) {
       PrintDiagnostics({}, {status});
       *exit_code = KindOf(status) == ErrorKind::kUser ? kExitUsage : kExitFailed;
       return;
     }
-    std::printf("dropped keyspace %s\n", options->name.c_str());
+    std::printf("dropped keyspace %s\n", arguments->keyspace.c_str());
   });
 }
 

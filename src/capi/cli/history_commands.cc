@@ -155,7 +155,7 @@ Status PrintHistory(service::KeyspaceOptions keyspace, HistoryArguments argument
 /// All keyspaces with their newest run.
 Status PrintKeyspaces(service::KeyspaceOptions keyspace, const HistoryArguments& arguments) {
   CAPI_ASSIGN_OR_RETURN(const std::vector<std::string> names,
-                        service::ListKeyspaces(keyspace.env, keyspace.data_directory));
+                        service::ListKeyspaces(keyspace));
   ResultTable table({{"keyspace"},
                      {"run", Kind::kId},
                      {"status"},
@@ -225,15 +225,9 @@ int Act(const CLI::App& app, const HistoryArguments& arguments, const Action& ac
   const std::optional<config::Config> config =
       LoadConfig(app, {{"data_dir", arguments.data_directory, "--data-dir"}});
   if (!config) return kExitUsage;
-  service::KeyspaceOptions keyspace;
-  keyspace.env = Env::Default();
-  keyspace.name = arguments.keyspace;
-  Result<std::string> directory = DataDirectory(*config);
-  Status status = directory.status();
-  if (directory.ok()) {
-    keyspace.data_directory = *std::move(directory);
-    status = action(keyspace, arguments);
-  }
+  const Result<service::KeyspaceOptions> keyspace =
+      service::KeyspaceOptionsOf(*config, arguments.keyspace);
+  const Status status = keyspace.ok() ? action(*keyspace, arguments) : keyspace.status();
   if (status.ok()) return kExitOk;
   PrintDiagnostics({}, {status});
   return KindOf(status) == ErrorKind::kUser ? kExitUsage : kExitFailed;

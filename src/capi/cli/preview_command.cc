@@ -8,6 +8,7 @@
 #include "capi/cli/arguments.h"
 #include "capi/cli/commands.h"
 #include "capi/cli/configuration.h"
+#include "capi/cli/run_execution.h"
 #include "capi/cli/result_table.h"
 #include "capi/cli/text_table.h"
 #include "capi/data/column.h"
@@ -92,19 +93,16 @@ Status PrintRows(const PreviewArguments& arguments, const service::Preview& prev
 }
 
 int ShowPreview(const CLI::App& app, const PreviewArguments& arguments) {
-  service::KeyspaceOptions keyspace;
-  keyspace.env = Env::Default();
-  keyspace.name = arguments.keyspace;
   const std::optional<config::Config> config =
       LoadConfig(app, {{"data_dir", arguments.data_directory, "--data-dir"}});
   if (!config) return kExitUsage;
-  Result<std::string> directory = DataDirectory(*config);
-  if (!directory.ok()) {
-    PrintDiagnostics({}, {directory.status()});
-    return kExitUsage;
+  const Result<service::KeyspaceOptions> keyspace =
+      service::KeyspaceOptionsOf(*config, arguments.keyspace);
+  if (!keyspace.ok()) {
+    PrintDiagnostics({}, {keyspace.status()});
+    return ExitCodeOf(keyspace.status());
   }
-  keyspace.data_directory = *std::move(directory);
-  const Result<service::Preview> preview = service::PreviewTable(keyspace, arguments.options);
+  const Result<service::Preview> preview = service::PreviewTable(*keyspace, arguments.options);
   const Status status = preview.ok() ? PrintRows(arguments, *preview) : preview.status();
   if (!status.ok()) {
     PrintDiagnostics({}, {status});

@@ -13,6 +13,7 @@
 #include "capi/cli/commands.h"
 #include "capi/cli/progress_display.h"
 #include "capi/cli/text_table.h"
+#include "capi/service/cluster_engine.h"
 
 namespace capi::cli {
 
@@ -52,14 +53,18 @@ class SignalWatcher {
 
 void PrintBeginning(const service::Engine& engine, const service::RunSummary& started) {
   PrintDiagnostics(started.warnings, {});
-  std::fprintf(stderr, "keyspace %s in %s, run %lld%s, %d threads, memory limit %s\n",
-               started.keyspace.c_str(), started.data_directory.c_str(),
-               static_cast<long long>(started.run_id),
-               started.resumed ? (" (resumed, " + WithThousands(started.batches_kept) +
-                                  " committed batches kept)")
-                                     .c_str()
-                               : "",
-               engine.threads(), HumanBytes(engine.memory_limit()).c_str());
+  const std::string run = started.keyspace + " " + (started.cluster.empty() ? "in " : "on the cluster ") +
+                          (started.cluster.empty() ? started.data_directory : started.cluster) +
+                          ", run " + std::to_string(started.run_id);
+  const std::string kept = WithThousands(started.batches_kept) + " committed batches";
+  if (!started.cluster.empty()) {
+    std::fprintf(stderr, "keyspace %s%s\n", run.c_str(),
+                 started.resumed ? (" (begun before, " + kept + ")").c_str() : "");
+    return;
+  }
+  std::fprintf(stderr, "keyspace %s%s, %d threads, memory limit %s\n", run.c_str(),
+               started.resumed ? (" (resumed, " + kept + " kept)").c_str() : "", engine.threads(),
+               HumanBytes(engine.memory_limit()).c_str());
 }
 
 }  // namespace
@@ -108,7 +113,7 @@ Result<service::RunSummary> ExecuteRun(
     const std::function<void(const service::RunSummary&)>& on_start) {
   SignalWatcher signals;  // before the engine makes threads, so that they inherit the mask
   CAPI_ASSIGN_OR_RETURN(const std::unique_ptr<service::Engine> engine,
-                        service::Engine::Make(service::EngineOptionsOf(config)));
+                        service::MakeEngine(config));
   signals.Start(engine.get());
   std::unique_ptr<ProgressDisplay> display;
   Result<service::RunSummary> summary =

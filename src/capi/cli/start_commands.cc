@@ -18,6 +18,7 @@ namespace {
 using Kind = ResultColumn::Kind;
 
 struct StartArguments : RunArguments {
+  bool wait = false;
   std::string output = "id";
 };
 
@@ -50,23 +51,9 @@ int Complain(const Result<service::RunSummary>& summary) {
   return kExitUsage;
 }
 
-/// The settings, if they allow to run in this process.
-std::optional<config::Config> LoadEmbeddedConfig(const CLI::App& app, const RunArguments& arguments,
-                                                 int* exit_code) {
-  std::optional<config::Config> config = LoadConfig(app, SettingsOf(arguments));
-  *exit_code = kExitUsage;
-  if (!config) return std::nullopt;
-  const Status usable = service::KeyspaceOptionsOf(*config, arguments.keyspace).status();
-  if (usable.ok()) return config;
-  PrintDiagnostics({}, {usable});
-  *exit_code = ExitCodeOf(usable);
-  return std::nullopt;
-}
-
 int Start(const CLI::App& app, const StartArguments& arguments) {
-  int exit_code = kExitOk;
-  const std::optional<config::Config> config = LoadEmbeddedConfig(app, arguments, &exit_code);
-  if (!config) return exit_code;
+  const std::optional<config::Config> config = LoadConfig(app, SettingsOf(arguments));
+  if (!config) return kExitUsage;
   Result<service::RunOptions> options = RunOptionsOf(arguments);
   if (options.ok() && options->start_nodes.empty()) {
     options = UserError("usage", "--start-nodes names no node");
@@ -78,6 +65,7 @@ int Start(const CLI::App& app, const StartArguments& arguments) {
   options->new_run = true;
   options->description = "started by capi start";
   options->start_comment = "capi start";
+  options->follow = arguments.wait;
   const auto on_start = [&](const service::RunSummary& started) {
     if (arguments.output != "id") return;
     std::printf("%lld\n", static_cast<long long>(started.run_id));
@@ -103,9 +91,8 @@ int Start(const CLI::App& app, const StartArguments& arguments) {
 }
 
 int ExecNode(const CLI::App& app, const ExecNodeArguments& arguments) {
-  int exit_code = kExitOk;
-  const std::optional<config::Config> config = LoadEmbeddedConfig(app, arguments, &exit_code);
-  if (!config) return exit_code;
+  const std::optional<config::Config> config = LoadConfig(app, SettingsOf(arguments));
+  if (!config) return kExitUsage;
   Result<service::RunOptions> options = RunOptionsOf(arguments);
   if (!options.ok()) {
     PrintDiagnostics({}, {options.status()});
@@ -144,13 +131,16 @@ void AddStartCommands(CLI::App* app, int* exit_code) {
   AddScriptOptions(command, start.get());
   command->add_option("--start-nodes", start->start_nodes, "Nodes to start, a,b")->required();
   AddExecutionOptions(command, start.get());
+  command->add_flag("--wait", start->wait,
+                    "On a cluster: return when the run has ended (without a cluster always)");
   command
       ->add_option("--output", start->output,
-                   "id (default: only the run id, at once), or of the ended run: table, json, csv")
+                   "id (default: only the run id, at once), or of the run: table, json, csv")
       ->check(CLI::IsMember({"id", "table", "json", "csv"}));
   command->footer(
-      "Without a cluster the run is executed by this command, which returns when it has ended;\n"
-      "the run id is printed when it begins. As for those who go on to ask for the history, "
+      "On a cluster daemons execute the run, and this command returns at once. Without a cluster\n"
+      "the run is executed by this command, which returns when it has ended; the run id is\n"
+      "printed when it begins. As for those who go on to ask for the history, "
       "failed\n"
       "nodes are no failure of this command: see capi history, or use capi run.\n"
       "Exit codes: 0 the run ended, 1 it could not go on, 2 usage or script error,\n"
@@ -159,7 +149,7 @@ void AddStartCommands(CLI::App* app, int* exit_code) {
   command->callback([app, start, exit_code] { *exit_code = Start(*app, *start); });
 
   auto exec = std::make_shared<ExecNodeArguments>();
-  command = app->add_subcommand("exec-node", "Run the batches of one node in this process");
+  command = app->add_subcommand("exec-node", "Run the batches of one node");
   AddScriptOptions(command, exec.get());
   command->add_option("node", exec->node, "The node")->required();
   command

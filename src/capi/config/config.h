@@ -22,6 +22,7 @@ struct CassandraSettings {
   int64_t connect_timeout_ms = 1000;
   std::string consistency = "QUORUM";
   bool disable_initial_host_lookup = false;
+  std::string table_layout = "blocks";  ///< or "rows": also a CQL row for each record
   int64_t min_inserter_rate = 10;  ///< rows per second
   // TLS is used when one of these is set.
   std::string certificate_path;
@@ -39,6 +40,7 @@ struct Amqp10Settings {
 
 struct AmqpSettings {
   std::string url;
+  std::string topology = "own";  ///< or "original": exchange and queues of release 1.1.22
   std::string exchange = "capillaries";
   int64_t prefetch_count = 20;
   int64_t prefetch_size = 0;

@@ -211,6 +211,11 @@ void DeclareCassandra(std::vector<Key>* keys) {
       "cassandra.disable_initial_host_lookup", "CAPI_CASSANDRA_DISABLE_INITIAL_HOST_LOOKUP",
       "use the given hosts only",
       +[](Config* c) { return &c->cassandra.disable_initial_host_lookup; }));
+  keys->push_back(OneOf(Declare(
+                            "cassandra.table_layout", "CAPI_CASSANDRA_TABLE_LAYOUT",
+                            "rows: tables are also published as one CQL row per record",
+                            +[](Config* c) { return &c->cassandra.table_layout; }),
+                        {"blocks", "rows"}));
   keys->push_back(Within(Declare(
                              "cassandra.min_inserter_rate", "CAPI_CASSANDRA_MIN_INSERTER_RATE",
                              "rows per second below which a batch of release 1.1 fails",
@@ -257,6 +262,12 @@ void DeclareQueues(std::vector<Key>* keys) {
                              "amqp.url", "CAPI_AMQP_URL", "AMQP 0.9.1 server (release 1.1)",
                              +[](Config* c) { return &c->amqp.url; }),
                          Secrecy::kUrl));
+  keys->push_back(OneOf(Declare(
+                            "amqp.topology", "CAPI_AMQP_TOPOLOGY",
+                            "own: one durable queue; original: exchange and queues of release "
+                            "1.1.22",
+                            +[](Config* c) { return &c->amqp.topology; }),
+                        {"own", "original"}));
   keys->push_back(Declare(
       "amqp.exchange", "CAPI_AMQP_EXCHANGE", "", +[](Config* c) { return &c->amqp.exchange; }));
   keys->push_back(Within(Declare(

@@ -60,9 +60,12 @@ Result<BatchMessage> BatchMessageFromJson(std::string_view json) {
   }
   message.keyspace = keyspace->get<std::string>();
   CAPI_ASSIGN_OR_RETURN(message.run_id, Number(object, "run", 0));
-  CAPI_ASSIGN_OR_RETURN(message.node_index, Number(object, "node", 0));
+  CAPI_ASSIGN_OR_RETURN(message.node_index, Number(object, "node", kNoNode));
   CAPI_ASSIGN_OR_RETURN(message.begin, Number(object, "begin", -1));
   CAPI_ASSIGN_OR_RETURN(message.end, Number(object, "end", -1));
+  if (message.node_index == kNoNode && message.begin >= 0) {
+    return Bad("it has batches, but no node");
+  }
   if (message.begin >= 0 && message.end <= message.begin) {
     return Bad("there are no batches in [" + std::to_string(message.begin) + ", " +
                std::to_string(message.end) + ")");

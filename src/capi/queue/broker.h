@@ -16,6 +16,9 @@
 
 namespace capi::queue {
 
+/// node_index of a message that only says that a run has begun; its begin is -1.
+constexpr int64_t kNoNode = -1;
+
 /// Batches [begin, end) of a ready node (begin -1: its finish task).
 struct BatchMessage {
   std::string keyspace;

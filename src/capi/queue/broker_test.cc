@@ -67,6 +67,7 @@ INSTANTIATE_TEST_SUITE_P(
                     R"({"v":1,"ks":"a","run":9223372036854775808,"node":0,"begin":0,"end":1})",
                     R"({"v":1,"ks":"a","run":99999999999999999999999,"node":0,"begin":0,"end":1})",
                     R"({"v":1,"ks":"a","run":1,"node":-1,"begin":0,"end":1})",
+                    R"({"v":1,"ks":"a","run":1,"node":-2,"begin":-1,"end":0})",
                     R"({"v":1,"ks":"a","run":1,"node":0,"begin":-2,"end":1})",
                     R"({"v":1,"ks":"a","run":1,"node":0,"begin":0,"end":0})",
                     R"({"v":1,"ks":"a","run":1,"node":0,"begin":5,"end":4})",

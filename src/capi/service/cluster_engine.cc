@@ -4,6 +4,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <filesystem>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <system_error>
@@ -125,6 +126,7 @@ void ClusterEngine::Wake(const RunSummary& summary) {
   message.keyspace = summary.keyspace;
   message.run_id = summary.run_id;
   message.node_index = queue::kNoNode;
+  message.begin = -1;
   const Status status = broker_->Publish({message});
   if (!status.ok()) {
     LogWarn("daemons could not be told and will find the run by themselves: " + Describe(status));

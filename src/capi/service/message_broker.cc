@@ -46,6 +46,7 @@ queue::Amqp10Options Amqp10OptionsOf(const config::Config& config) {
   queue::Amqp10Options options;
   options.url = config.amqp10.url;
   options.address = config.amqp10.address;
+  if (Lower(config.amqp10.retry_method) == "reject") options.retry = queue::Amqp10Retry::kReject;
   return options;
 }
 

@@ -2,16 +2,15 @@
 #include <amqp_tcp_socket.h>
 #include <openssl/ssl.h>
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <sys/time.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <utility>
 
+#include "capi/queue/broker_errors_internal.h"
 #include "capi/queue/rabbitmq/connection_internal.h"
 
 namespace capi::queue {
@@ -24,13 +23,6 @@ constexpr int kFrameMax = 131072;
 timeval ToTimeval(int64_t milliseconds) {
   return {static_cast<time_t>(milliseconds / 1000),
           static_cast<suseconds_t>(milliseconds % 1000 * 1000)};
-}
-
-Status ErrorOfClass(ErrorKind kind, std::string_view error_class, std::string message) {
-  ErrorInfo info;
-  info.kind = kind;
-  info.error_class = error_class;
-  return MakeError(std::move(info), std::move(message));
 }
 
 /// From the reply code of channel.close and connection.close.
@@ -99,22 +91,6 @@ amqp_field_value_t Text(std::string_view text) {
 }
 
 }  // namespace
-
-WakeEvent::WakeEvent() : descriptor_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
-WakeEvent::~WakeEvent() { close(descriptor_); }
-void WakeEvent::Set() const {
-  const uint64_t one = 1;
-  // Fails only when it is set already, about 2^64 times.
-  (void)!write(descriptor_, &one, sizeof(one));
-}
-void WakeEvent::Clear() const {
-  uint64_t count = 0;
-  (void)!read(descriptor_, &count, sizeof(count));
-}
-
-Status UnavailableError(const std::string& message) {
-  return ErrorOfClass(ErrorKind::kRetriable, "broker_unavailable", message);
-}
 
 RabbitMqConnection::RabbitMqConnection(Env* env, int64_t heartbeat_seconds)
     : env_(env),

@@ -13,27 +13,11 @@
 #include "capi/base/env.h"
 #include "capi/base/status.h"
 #include "capi/queue/rabbitmq/rabbitmq_broker.h"
+#include "capi/queue/wake_event_internal.h"
 
 namespace capi::queue {
 
 constexpr amqp_channel_t kChannel = 1;
-
-/// A file descriptor that wakes a thread out of poll. Thread-safe.
-class WakeEvent {
- public:
-  WakeEvent();
-  ~WakeEvent();
-  WakeEvent(const WakeEvent&) = delete;
-  WakeEvent& operator=(const WakeEvent&) = delete;
-  void Set() const;
-  void Clear() const;
-  int descriptor() const { return descriptor_; }
-
- private:
-  int descriptor_;
-};
-
-Status UnavailableError(const std::string& message);
 
 /// View into the memory of a frame.
 inline std::string_view View(const amqp_bytes_t& bytes) {

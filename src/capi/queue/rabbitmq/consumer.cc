@@ -1,9 +1,11 @@
 #include <algorithm>
 #include <charconv>
-#include <chrono>
+#include <iterator>
 #include <utility>
 
 #include "capi/base/log.h"
+#include "capi/queue/broker_errors_internal.h"
+#include "capi/queue/outbox_internal.h"
 #include "capi/queue/rabbitmq/consumer_internal.h"
 
 namespace capi::queue {
@@ -11,7 +13,6 @@ namespace capi::queue {
 namespace {
 
 constexpr int64_t kNanosPerMilli = 1000000;
-constexpr int kTagBits = 40;
 constexpr int64_t kIdleMillis = 60000;
 constexpr int kMostFramesAtOnce = 1024;
 /// Idle checks until an idle connection is replaced.
@@ -24,100 +25,29 @@ RabbitMqConsumer::RabbitMqConsumer(Env* env, RabbitMqOptions options, AmqpAddres
       options_(std::move(options)),
       address_(std::move(address)),
       route_(RouteOf(options_)),
+      inbox_(&wake_),
       pause_(env, options_.first_pause_ms, options_.longest_pause_ms) {}
 
 RabbitMqConsumer::~RabbitMqConsumer() {
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-  }
-  changed_.notify_all();
-  wake_.Set();
+  inbox_.Stop();
   if (thread_.joinable()) thread_.join();
 }
 
-Result<std::optional<Delivery>> RabbitMqConsumer::Receive(int64_t timeout_ms) {
-  std::unique_lock lock(mutex_);
-  // What cannot get better by waiting is told at once; for a broker that is away the caller's time
-  // is waited, which keeps its loop from spinning.
-  changed_.wait_for(lock, std::chrono::milliseconds(timeout_ms), [this] {
-    return !buffered_.empty() ||
-           (!connected_ && !failure_.ok() && KindOf(failure_) != ErrorKind::kRetriable);
-  });
-  if (!buffered_.empty()) {
-    Delivery delivery = std::move(buffered_.front());
-    buffered_.pop_front();
-    return delivery;
-  }
-  if (!connected_ && prefetch_ > 0 && !failure_.ok()) return failure_;
-  return std::nullopt;
-}
-
-Result<std::optional<BatchMessage>> RabbitMqConsumer::Settle(uint64_t tag, Verdict verdict) {
-  const std::lock_guard lock(mutex_);
-  const auto early = settled_early_.find(tag);
-  if (early != settled_early_.end()) {
-    std::optional<BatchMessage> again;
-    if (verdict == Verdict::kAgain) again = std::move(early->second);
-    settled_early_.erase(early);
-    return again;
-  }
-  const auto found = held_.find(tag);
-  if (found == held_.end()) {
-    if (tag >> kTagBits < generation_) return std::nullopt;
-    return BugError("broker: a delivery is settled that is not held: tag " + std::to_string(tag));
-  }
-  held_.erase(found);
-  const Answer again = route_.again_requeues ? Answer::kGiveBack : Answer::kReject;
-  answers_.emplace_back(tag & ((uint64_t{1} << kTagBits) - 1),
-                        verdict == Verdict::kDone ? Answer::kAck : again);
-  tune_ = true;
-  wake_.Set();
-  return std::nullopt;
-}
-
 Status RabbitMqConsumer::SetPrefetch(int64_t messages) {
-  constexpr int64_t kMost = 65535;  // of basic.qos
-  if (messages < 0 || messages > kMost) {
-    return BugError("broker: the prefetch number must be between 0 and 65535: " +
-                    std::to_string(messages));
-  }
-  {
-    const std::lock_guard lock(mutex_);
-    lowered_ = lowered_ || messages < prefetch_;
-    prefetch_ = messages;
-    tune_ = true;
-    GiveBackAbove(messages);
-    if (messages > 0 && !thread_.joinable()) thread_ = std::thread([this] { Run(); });
-  }
-  changed_.notify_all();
-  wake_.Set();
+  CAPI_RETURN_NOT_OK(inbox_.SetPrefetch(messages));
+  const std::lock_guard lock(starting_);
+  if (messages > 0 && !thread_.joinable()) thread_ = std::thread([this] { Run(); });
   return Status::OK();
-}
-
-void RabbitMqConsumer::GiveBackAbove(int64_t messages) {
-  while (!buffered_.empty() && static_cast<int64_t>(held_.size()) > messages) {
-    const uint64_t tag = buffered_.back().tag;
-    buffered_.pop_back();
-    held_.erase(tag);
-    answers_.emplace_back(tag & ((uint64_t{1} << kTagBits) - 1), Answer::kGiveBack);
-  }
-}
-
-uint64_t RabbitMqConsumer::TagOf(uint64_t delivery_tag) const {
-  return generation_ << kTagBits | delivery_tag;
 }
 
 void RabbitMqConsumer::Run() {
   while (true) {
     const Status ended = Session();
-    std::unique_lock lock(mutex_);
-    if (stopping_) return;
+    if (inbox_.stopping()) return;
     if (KindOf(ended) == ErrorKind::kCancelled) continue;
     const int64_t pause = std::max(pause_.NextMillis(), queue_deleted_ ? kDeletedPauseMillis : 0);
     queue_deleted_ = false;
-    changed_.wait_for(lock, std::chrono::milliseconds(pause), [this] { return stopping_; });
-    if (stopping_) return;
+    if (inbox_.Pause(pause)) return;
   }
 }
 
@@ -125,14 +55,7 @@ Status RabbitMqConsumer::Session() {
   auto opened = RabbitMqConnection::Open(env_, options_, address_, "consumer");
   Status status = opened.ok() ? DeclareTopology(opened->get(), options_) : opened.status();
   if (status.ok()) {
-    {
-      const std::lock_guard lock(mutex_);
-      connected_ = true;
-      failure_ = Status::OK();
-      if (failures_ > 0) LogInfo("broker: connected again");
-      failures_ = 0;
-      tune_ = true;
-    }
+    inbox_.Connected();
     idle_since_nanos_ = env_->MonotonicNanos();
     pause_.Reset();
     status = Serve(opened->get());
@@ -143,33 +66,18 @@ Status RabbitMqConsumer::Session() {
 }
 
 void RabbitMqConsumer::LoseConnection(const Status& error) {
-  {
-    const std::lock_guard lock(mutex_);
-    connected_ = false;
-    failure_ = error;
-    if (!stopping_ && !error.ok() && failures_++ == 0) {
-      LogWarn("broker: not consuming until it answers again: " + Describe(error));
-    }
-    ++generation_;
-    buffered_.clear();
-    held_.clear();
-    settled_early_.clear();
-    answers_.clear();
-    lowered_ = false;
-  }
+  inbox_.Lost(error);
   subscriptions_.clear();
   incoming_.reset();
   was_ready_ = false;
-  changed_.notify_all();
 }
 
 Status RabbitMqConsumer::Serve(RabbitMqConnection* connection) {
   while (true) {
+    // Asked before: verdicts that were given before the end are sent.
+    const bool stopping = inbox_.stopping();
     CAPI_RETURN_NOT_OK(SendAnswers(connection));
-    {
-      const std::lock_guard lock(mutex_);
-      if (stopping_) return Status::OK();
-    }
+    if (stopping) return Status::OK();
     CAPI_RETURN_NOT_OK(Tune(connection));
     SettleEarly(*connection);
     CAPI_ASSIGN_OR_RETURN(const bool busy, HandleFrames(connection));
@@ -183,57 +91,33 @@ Status RabbitMqConsumer::Serve(RabbitMqConnection* connection) {
 }
 
 Status RabbitMqConsumer::SendAnswers(RabbitMqConnection* connection) {
-  std::vector<std::pair<uint64_t, Answer>> answers;
-  {
-    const std::lock_guard lock(mutex_);
-    answers.swap(answers_);
-  }
-  for (const auto& [delivery_tag, answer] : answers) {
+  for (const auto& [delivery_tag, answer] : inbox_.TakeAnswers()) {
     CAPI_RETURN_NOT_OK(SendAnswer(connection, delivery_tag, answer));
   }
   return Status::OK();
 }
 
 Status RabbitMqConsumer::SendAnswer(RabbitMqConnection* connection, uint64_t delivery_tag,
-                                    Answer answer) {
-  const int status = answer == Answer::kAck
-                         ? amqp_basic_ack(connection->raw(), kChannel, delivery_tag, 0)
-                         : amqp_basic_reject(connection->raw(), kChannel, delivery_tag,
-                                             answer == Answer::kGiveBack ? 1 : 0);
+                                    Inbox::Answer answer) {
+  const bool requeue = answer == Inbox::Answer::kGiveBack || route_.again_requeues;
+  const int status =
+      answer == Inbox::Answer::kDone
+          ? amqp_basic_ack(connection->raw(), kChannel, delivery_tag, 0)
+          : amqp_basic_reject(connection->raw(), kChannel, delivery_tag, requeue ? 1 : 0);
   return connection->Sent(status, "connection lost");
 }
 
 Status RabbitMqConsumer::Tune(RabbitMqConnection* connection) {
-  bool lowered = false;
-  {
-    const std::lock_guard lock(mutex_);
-    if (!tune_) return Status::OK();
-    tune_ = false;
-    std::swap(lowered, lowered_);
-  }
-  if (lowered) CAPI_RETURN_NOT_OK(CancelSubscriptions(connection));
-  int64_t credit = 0;
-  {
-    const std::lock_guard lock(mutex_);
-    credit = prefetch_;
-    std::unordered_map<uint64_t, int64_t> unsettled;  // of cancelled ones
-    for (const auto& [name, subscription] : subscriptions_) {
-      if (subscription.active) {
-        credit -= subscription.credit;
-      } else {
-        unsettled[name] = 0;
-      }
-    }
-    if (!unsettled.empty()) {
-      for (const auto& [tag, held] : held_) {
-        const auto found = unsettled.find(held.subscription);
-        if (found != unsettled.end()) ++found->second;
-      }
-      for (const auto& [name, count] : unsettled) {
-        credit -= count;
-        if (count == 0) subscriptions_.erase(name);
-      }
-    }
+  const auto demand = inbox_.TakeDemand();
+  if (!demand) return Status::OK();
+  if (demand->lowered) CAPI_RETURN_NOT_OK(CancelSubscriptions(connection));
+  int64_t credit = demand->prefetch;
+  const auto held = inbox_.HeldBySubscription();
+  for (auto it = subscriptions_.begin(); it != subscriptions_.end();) {
+    const auto found = held.find(it->first);
+    const int64_t unsettled = found == held.end() ? 0 : found->second;
+    credit -= it->second.active ? it->second.credit : unsettled;
+    it = it->second.active || unsettled > 0 ? std::next(it) : subscriptions_.erase(it);
   }
   return credit > 0 ? Subscribe(connection, credit) : Status::OK();
 }
@@ -267,38 +151,14 @@ void RabbitMqConsumer::SettleEarly(const RabbitMqConnection& connection) {
   const int64_t now = env_->MonotonicNanos();
   if (now < next_early_check_nanos_) return;
   next_early_check_nanos_ = now + options_.early_settle_ms * kNanosPerMilli / 8;
-  const int64_t latest = now - options_.early_settle_ms * kNanosPerMilli;
-  const std::lock_guard lock(mutex_);
-  while (!buffered_.empty()) {
-    const uint64_t tag = buffered_.front().tag;
-    if (held_.at(tag).arrived_nanos > latest) break;
-    answers_.emplace_back(tag & ((uint64_t{1} << kTagBits) - 1), Answer::kGiveBack);
-    held_.erase(tag);
-    buffered_.pop_front();
-  }
-  for (auto held = held_.begin(); held != held_.end();) {
-    if (held->second.arrived_nanos > latest) {
-      ++held;
-      continue;
-    }
-    answers_.emplace_back(held->first & ((uint64_t{1} << kTagBits) - 1), Answer::kAck);
-    settled_early_.emplace(held->first, std::move(held->second.message));
-    held = held_.erase(held);
-  }
-  if (answers_.empty()) return;
-  tune_ = true;
-  wake_.Set();
+  inbox_.SettleOlderThan(now - options_.early_settle_ms * kNanosPerMilli);
 }
 
 Status RabbitMqConsumer::CheckService(RabbitMqConnection* connection) {
   const int64_t now = env_->MonotonicNanos();
-  bool hungry = false;
-  bool empty = false;
-  {
-    const std::lock_guard lock(mutex_);
-    hungry = static_cast<int64_t>(held_.size()) < prefetch_;
-    empty = held_.empty();
-  }
+  const Inbox::Demand demand = inbox_.demand();
+  const bool hungry = demand.held < demand.prefetch;
+  const bool empty = demand.held == 0;
   if (!hungry) checked_nanos_ = now;
   if (!hungry || !empty) idle_since_nanos_ = now;
   if (now - std::max(idle_since_nanos_, arrived_nanos_) >
@@ -369,6 +229,7 @@ Status RabbitMqConsumer::HandleMethod(RabbitMqConnection* connection, const amqp
   if (method.id == AMQP_BASIC_CANCEL_METHOD) {
     // By the server: somebody has deleted the queue. The channel cannot be used again:
     // RabbitMQ 3.10 would lose deliveries of the new queue of that name in it.
+    queue_deleted_ = true;
     return UnavailableError("broker: queue " + route_.queue + " was deleted");
   }
   return connection->ErrorOfMethod(method);
@@ -385,21 +246,10 @@ Status RabbitMqConsumer::FinishMessage(RabbitMqConnection* connection) {
   if (!message.ok()) {
     LogWarn("broker: dropped a message of queue " + route_.queue + ": " +
             Describe(message.status()));
-    return SendAnswer(connection, incoming.delivery_tag, Answer::kAck);
+    return SendAnswer(connection, incoming.delivery_tag, Inbox::Answer::kDone);
   }
-  {
-    const std::lock_guard lock(mutex_);
-    if (static_cast<int64_t>(held_.size()) >= prefetch_) {
-      // On the way already when the number was lowered.
-      answers_.emplace_back(incoming.delivery_tag, Answer::kGiveBack);
-      tune_ = true;
-      return Status::OK();
-    }
-    const uint64_t tag = TagOf(incoming.delivery_tag);
-    held_[tag] = {*message, incoming.subscription, env_->MonotonicNanos()};
-    buffered_.push_back({std::move(*message), tag, incoming.redelivered});
-  }
-  changed_.notify_one();
+  inbox_.Arrived(incoming.delivery_tag, std::move(*message), incoming.redelivered,
+                 incoming.subscription, env_->MonotonicNanos());
   return Status::OK();
 }
 

@@ -1,22 +1,19 @@
 #pragma once
 
-// The consuming half of a broker object: a thread that owns a connection, fills a buffer and sends
+// The consuming half of a broker object: a thread that owns a connection, fills the inbox and sends
 // verdicts.
 
-#include <condition_variable>
 #include <cstdint>
-#include <deque>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
 #include <unordered_map>
-#include <utility>
-#include <vector>
 
 #include "capi/base/env.h"
 #include "capi/base/status.h"
 #include "capi/queue/broker.h"
+#include "capi/queue/inbox_internal.h"
 #include "capi/queue/rabbitmq/connection_internal.h"
 #include "capi/queue/rabbitmq/topology_internal.h"
 #include "capi/queue/reconnect_pause_internal.h"
@@ -32,9 +29,11 @@ class RabbitMqConsumer {
   RabbitMqConsumer(const RabbitMqConsumer&) = delete;
   RabbitMqConsumer& operator=(const RabbitMqConsumer&) = delete;
 
-  Result<std::optional<Delivery>> Receive(int64_t timeout_ms);
+  Result<std::optional<Delivery>> Receive(int64_t timeout_ms) { return inbox_.Receive(timeout_ms); }
   /// A message: was settled early, and has to be published for kAgain.
-  Result<std::optional<BatchMessage>> Settle(uint64_t tag, Verdict verdict);
+  Result<std::optional<BatchMessage>> Settle(uint64_t tag, Verdict verdict) {
+    return inbox_.Settle(tag, verdict);
+  }
   Status SetPrefetch(int64_t messages);
 
  private:
@@ -47,12 +46,6 @@ class RabbitMqConsumer {
     int64_t credit = 0;
     bool active = true;
   };
-  struct Held {
-    BatchMessage message;
-    uint64_t subscription = 0;
-    int64_t arrived_nanos = 0;
-  };
-  enum class Answer : uint8_t { kAck, kReject, kGiveBack };
   /// A message whose frames are arriving.
   struct Incoming {
     uint64_t delivery_tag = 0;
@@ -69,7 +62,7 @@ class RabbitMqConsumer {
   Status Serve(RabbitMqConnection* connection);
   void LoseConnection(const Status& error);
   Status SendAnswers(RabbitMqConnection* connection);
-  Status SendAnswer(RabbitMqConnection* connection, uint64_t delivery_tag, Answer answer);
+  Status SendAnswer(RabbitMqConnection* connection, uint64_t delivery_tag, Inbox::Answer answer);
   Status Tune(RabbitMqConnection* connection);
   Status CancelSubscriptions(RabbitMqConnection* connection);
   Status Subscribe(RabbitMqConnection* connection, int64_t credit);
@@ -86,10 +79,6 @@ class RabbitMqConsumer {
   Status HandleFrame(RabbitMqConnection* connection, const amqp_frame_t& frame);
   Status HandleMethod(RabbitMqConnection* connection, const amqp_method_t& method);
   Status FinishMessage(RabbitMqConnection* connection);
-  /// With mutex_ held: gives back buffered messages, the last ones first, until at most `messages`
-  /// are held or none is buffered.
-  void GiveBackAbove(int64_t messages);
-  uint64_t TagOf(uint64_t delivery_tag) const;
 
   Env* const env_;
   const RabbitMqOptions options_;
@@ -97,20 +86,7 @@ class RabbitMqConsumer {
   const RabbitMqRoute route_;
   const WakeEvent wake_;
 
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool stopping_ = false;
-  bool connected_ = false;
-  Status failure_;  // of the last attempt, while not connected
-  int64_t failures_ = 0;
-  int64_t prefetch_ = 0;
-  bool lowered_ = false;  // the prefetch number, since Tune
-  bool tune_ = false;     // something that Tune looks at has changed
-  uint64_t generation_ = 0;
-  std::deque<Delivery> buffered_;            // part of held_
-  std::unordered_map<uint64_t, Held> held_;  // by tag
-  std::unordered_map<uint64_t, BatchMessage> settled_early_;
-  std::vector<std::pair<uint64_t, Answer>> answers_;  // delivery tags
+  Inbox inbox_;
 
   // Only the thread uses these.
   std::unordered_map<uint64_t, Subscription> subscriptions_;
@@ -124,6 +100,7 @@ class RabbitMqConsumer {
   bool was_ready_ = false;     // a message in the queue, when it was looked at
   ReconnectPause pause_;
 
+  std::mutex starting_;  // guards the start of the thread
   std::thread thread_;
 };
 

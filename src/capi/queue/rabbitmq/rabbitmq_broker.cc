@@ -16,11 +16,15 @@ class RabbitMqBroker final : public Broker {
       : env_(env),
         options_(options),
         address_(address),
-        publisher_(env, options, address),
+        outbox_(env,
+                {"broker at " + address.host + ":" + std::to_string(address.port),
+                 RouteOf(options).queue, options.publish_timeout_ms, options.first_pause_ms,
+                 options.longest_pause_ms},
+                std::make_unique<RabbitMqPublishChannel>(env, options, address)),
         consumer_(env, options, address) {}
 
   Status Publish(const std::vector<BatchMessage>& messages) override {
-    return publisher_.Publish(messages);
+    return outbox_.Publish(messages);
   }
 
   Result<std::optional<Delivery>> Receive(int64_t timeout_ms) override {
@@ -29,7 +33,7 @@ class RabbitMqBroker final : public Broker {
 
   Status Settle(uint64_t tag, Verdict verdict) override {
     CAPI_ASSIGN_OR_RETURN(const auto again, consumer_.Settle(tag, verdict));
-    return again ? publisher_.Publish({*again}) : Status::OK();
+    return again ? outbox_.Publish({*again}) : Status::OK();
   }
 
   Status SetPrefetch(int64_t messages) override { return consumer_.SetPrefetch(messages); }
@@ -56,7 +60,7 @@ class RabbitMqBroker final : public Broker {
   Env* const env_;
   const RabbitMqOptions options_;
   const AmqpAddress address_;
-  RabbitMqPublisher publisher_;
+  Outbox outbox_;
   RabbitMqConsumer consumer_;
 };
 

@@ -22,10 +22,6 @@ struct RabbitMqRoute {
 };
 RabbitMqRoute RouteOf(const RabbitMqOptions& options);
 
-/// After a queue was deleted, until it is declared again: the time for a server to tell its
-/// consumers (consumer_internal.h, CheckService).
-constexpr int64_t kDeletedPauseMillis = 1000;
-
 /// Declares everything; what exists already must be equal. A user without the right to create uses
 /// what exists as it is.
 Status DeclareTopology(RabbitMqConnection* connection, const RabbitMqOptions& options);
