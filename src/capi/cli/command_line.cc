@@ -1,5 +1,8 @@
 #include <cstdio>
 #include <cstdlib>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "capi/cli/commands.h"
 #include "capi/cli/configuration.h"
@@ -22,12 +25,20 @@ int RunCommandLine(int argc, char** argv) {
       "  capi eval 'r.x * 2' --var r.x=decimal2:1.25\n"
       "Help for one command: capi run --help");
   AddConfigOption(&app);
+  // The original's daemon is a program of its own.
+  std::vector<char*> words(argv, argv + argc);
+  const std::string_view program = argc > 0 ? argv[0] : "";
+  std::string daemon = "daemon";
+  if (program.substr(program.find_last_of('/') + 1) == "capidaemon") {
+    words.insert(words.begin() + 1, daemon.data());
+  }
   int exit_code = kExitOk;
   AddRunCommand(&app, &exit_code);
   AddValidateCommand(&app, &exit_code);
   AddPreviewCommand(&app, &exit_code);
   AddHistoryCommands(&app, &exit_code);
   AddStartCommands(&app, &exit_code);
+  AddDaemonCommand(&app, &exit_code);
   AddEvalCommand(&app, &exit_code);
   AddDiagramCommand(&app, &exit_code);
   AddDropCommand(&app, &exit_code);
@@ -37,7 +48,7 @@ int RunCommandLine(int argc, char** argv) {
   AddConfigCommand(&app, &exit_code);
   AddCompletionCommand(&app, &exit_code);
   try {
-    app.parse(argc, argv);
+    app.parse(static_cast<int>(words.size()), words.data());
   } catch (const CLI::ParseError& error) {
     // Help and version are "errors" of code 0 to the library.
     return app.exit(error) == 0 ? kExitOk : kExitUsage;

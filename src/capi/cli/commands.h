@@ -30,6 +30,7 @@ void AddHistoryCommands(CLI::App* app, int* exit_code);
 void AddStartCommands(CLI::App* app, int* exit_code);
 /// get-table-cql, check.
 void AddClusterCommands(CLI::App* app, int* exit_code);
+void AddDaemonCommand(CLI::App* app, int* exit_code);
 void AddDropCommand(CLI::App* app, int* exit_code);
 void AddNewScriptCommand(CLI::App* app, int* exit_code);
 void AddSchemaCommand(CLI::App* app, int* exit_code);

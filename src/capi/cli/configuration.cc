@@ -57,7 +57,12 @@ void TakeOverLogLevel(const config::Config& config) {
 
 std::optional<config::Config> LoadConfig(const CLI::App& app,
                                          std::vector<config::Override> overrides) {
-  config::LoadedConfig loaded = config::Load(ConfigSources(app, "capi", std::move(overrides)));
+  return LoadConfigOf(app, "capi", std::move(overrides));
+}
+
+std::optional<config::Config> LoadConfigOf(const CLI::App& app, std::string_view program,
+                                           std::vector<config::Override> overrides) {
+  config::LoadedConfig loaded = config::Load(ConfigSources(app, program, std::move(overrides)));
   PrintDiagnostics(loaded.warnings, loaded.errors);
   if (!loaded.errors.empty()) return std::nullopt;
   TakeOverLogLevel(loaded.config);

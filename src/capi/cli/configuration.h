@@ -31,6 +31,9 @@ void TakeOverLogLevel(const config::Config& config);
 /// after errors. Overrides with an empty text are left out.
 std::optional<config::Config> LoadConfig(const CLI::App& app,
                                          std::vector<config::Override> overrides);
+/// The same for another program, such as "capidaemon".
+std::optional<config::Config> LoadConfigOf(const CLI::App& app, std::string_view program,
+                                           std::vector<config::Override> overrides);
 
 /// Directory of keyspaces by the settings, else the user's.
 Result<std::string> DataDirectory(const config::Config& config);

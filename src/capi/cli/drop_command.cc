@@ -28,8 +28,7 @@ void AddDropCommand(CLI::App* app, int* exit_code) {
     }
     const Result<service::KeyspaceOptions> keyspace =
         service::KeyspaceOptionsOf(*config, arguments->keyspace);
-    const Status status =
-        keyspace.ok() ? service::Keyspace::Drop(*keyspace) : keyspace.status();
+    const Status status = keyspace.ok() ? service::Keyspace::Drop(*keyspace) : keyspace.status();
     if (!status.ok()) {
       PrintDiagnostics({}, {status});
       *exit_code = KindOf(status) == ErrorKind::kUser ? kExitUsage : kExitFailed;

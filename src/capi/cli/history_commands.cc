@@ -154,8 +154,7 @@ Status PrintHistory(service::KeyspaceOptions keyspace, HistoryArguments argument
 
 /// All keyspaces with their newest run.
 Status PrintKeyspaces(service::KeyspaceOptions keyspace, const HistoryArguments& arguments) {
-  CAPI_ASSIGN_OR_RETURN(const std::vector<std::string> names,
-                        service::ListKeyspaces(keyspace));
+  CAPI_ASSIGN_OR_RETURN(const std::vector<std::string> names, service::ListKeyspaces(keyspace));
   ResultTable table({{"keyspace"},
                      {"run", Kind::kId},
                      {"status"},

@@ -53,7 +53,8 @@ class SignalWatcher {
 
 void PrintBeginning(const service::Engine& engine, const service::RunSummary& started) {
   PrintDiagnostics(started.warnings, {});
-  const std::string run = started.keyspace + " " + (started.cluster.empty() ? "in " : "on the cluster ") +
+  const std::string run = started.keyspace + " " +
+                          (started.cluster.empty() ? "in " : "on the cluster ") +
                           (started.cluster.empty() ? started.data_directory : started.cluster) +
                           ", run " + std::to_string(started.run_id);
   const std::string kept = WithThousands(started.batches_kept) + " committed batches";
@@ -112,8 +113,7 @@ Result<service::RunSummary> ExecuteRun(
     const config::Config& config, const service::RunOptions& options,
     const std::function<void(const service::RunSummary&)>& on_start) {
   SignalWatcher signals;  // before the engine makes threads, so that they inherit the mask
-  CAPI_ASSIGN_OR_RETURN(const std::unique_ptr<service::Engine> engine,
-                        service::MakeEngine(config));
+  CAPI_ASSIGN_OR_RETURN(const std::unique_ptr<service::Engine> engine, service::MakeEngine(config));
   signals.Start(engine.get());
   std::unique_ptr<ProgressDisplay> display;
   Result<service::RunSummary> summary =
@@ -151,6 +151,7 @@ Status OutcomeOf(const service::RunSummary& summary) {
   const std::string run = "run " + std::to_string(summary.run_id);
   if (summary.interrupted) return Prefixed(summary.error, run + " was interrupted: ");
   if (!summary.error.ok()) return summary.error;
+  if (summary.status == state::RunStatus::kStart) return Status::OK();  // goes on without us
   if (summary.status == state::RunStatus::kStop) return EnvironmentError(run + " was stopped");
   std::string failed;
   int64_t not_run = 0;

@@ -82,7 +82,9 @@ std::string SummaryText(const service::RunSummary& summary) {
   text += "\n";
   if (summary.interrupted) {
     if (!summary.error.ok()) text += summary.error.message() + "\n";
-    text += "The same command resumes it.\n";
+    text += summary.cluster.empty() ? "The same command resumes it.\n"
+                                    : "The run goes on; the same command follows it again, capi "
+                                      "stop stops it.\n";
   }
   return text;
 }

@@ -19,8 +19,9 @@ namespace {
 using Type = GoFlags::Type;
 
 /// Keyspace and script of the flags; nothing may be started with wrong ones.
-Result<service::RunOptions> RunOptionsOfFlags(const GoFlags& flags, const config::Config& config) {
-  CAPI_RETURN_NOT_OK(KeyspaceOfFlags(flags, config).status());
+Result<service::RunOptions> RunOptionsOfFlags(const GoFlags& flags) {
+  CAPI_RETURN_NOT_OK(RequireFlags(flags, {"keyspace"}));
+  CAPI_RETURN_NOT_OK(CheckKeyspaceFlag(flags.Text("keyspace")));
   CAPI_RETURN_NOT_OK(RequireFlags(flags, {"script_file"}));
   service::RunOptions options;
   options.keyspace = flags.Text("keyspace");
@@ -36,18 +37,20 @@ void DefineStartRun(GoFlags* flags) {
   DefineKeyspaceFlag(flags);
   DefineScriptFlags(flags);
   flags->Define("start_nodes", Type::kString, "",
-                "Names of the nodes to start, comma separated. Without a cluster the run is "
+                "Names of the nodes to start, comma separated. On a cluster this command returns "
+                "when the run has begun. Without a cluster the run is "
                 "executed by this command, which returns when it has ended; the run id is printed "
                 "when it begins. Failed nodes are no failure of this command: ask "
                 "get_node_history");
 }
 
 Result<int> StartRun(const GoFlags& flags, const config::Config& config) {
-  CAPI_ASSIGN_OR_RETURN(service::RunOptions options, RunOptionsOfFlags(flags, config));
+  CAPI_ASSIGN_OR_RETURN(service::RunOptions options, RunOptionsOfFlags(flags));
   CAPI_RETURN_NOT_OK(RequireFlags(flags, {"start_nodes"}));
   CAPI_ASSIGN_OR_RETURN(options.start_nodes, StartNodesOfFlags(flags));
   options.description = "started by Toolbelt";
   options.start_comment = "api.StartRun";
+  options.follow = false;
   const auto on_start = [](const service::RunSummary& started) {
     std::printf("%lld\n", static_cast<long long>(started.run_id));
     std::fflush(stdout);
@@ -71,7 +74,7 @@ void DefineExecNode(GoFlags* flags) {
 }
 
 Result<int> ExecNode(const GoFlags& flags, const config::Config& config) {
-  CAPI_ASSIGN_OR_RETURN(service::RunOptions options, RunOptionsOfFlags(flags, config));
+  CAPI_ASSIGN_OR_RETURN(service::RunOptions options, RunOptionsOfFlags(flags));
   CAPI_RETURN_NOT_OK(RequireFlags(flags, {"node_id"}));
   if (flags.Int("run_id") != 0) CAPI_RETURN_NOT_OK(CheckRunId(flags));
   const std::string& node = flags.Text("node_id");

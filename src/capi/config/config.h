@@ -23,7 +23,7 @@ struct CassandraSettings {
   std::string consistency = "QUORUM";
   bool disable_initial_host_lookup = false;
   std::string table_layout = "blocks";  ///< or "rows": also a CQL row for each record
-  int64_t min_inserter_rate = 10;  ///< rows per second
+  int64_t min_inserter_rate = 10;       ///< rows per second
   // TLS is used when one of these is set.
   std::string certificate_path;
   std::string key_path;
@@ -99,6 +99,8 @@ struct Config {
   int64_t memory_limit = 0;  ///< bytes, 0 = 70 % of the machine's memory
 
   int64_t daemon_thread_pool_size = 5;
+  /// A daemon that does not renew its lease for this long is given up by the others.
+  int64_t lease_time_ms = 15000;
   int64_t webapi_port = 6543;
   std::string webapi_access_control_allow_origin = "http://localhost:8080,http://127.0.0.1:8080";
 

@@ -154,6 +154,11 @@ void DeclarePrograms(std::vector<Key>* keys) {
                                   +[](Config* c) { return &c->daemon_thread_pool_size; }),
                               1, 1024),
                        "thread_pool_size", {}));
+  keys->push_back(Milliseconds(Declare(
+                                   "daemon.lease_time", "CAPI_DAEMON_LEASE_TIME",
+                                   "a daemon that shows no sign of life for this long is given up",
+                                   +[](Config* c) { return &c->lease_time_ms; }),
+                               1000, kHour));
   keys->push_back(Within(Declare(
                              "webapi.webapi_port", "CAPI_WEBAPI_PORT", "port of the web API",
                              +[](Config* c) { return &c->webapi_port; }),

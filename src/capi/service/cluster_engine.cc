@@ -97,14 +97,13 @@ Result<RunSummary> ClusterEngine::RunScript(
   CAPI_ASSIGN_OR_RETURN(const std::unique_ptr<Keyspace> keyspace,
                         options.run_id != 0 ? Keyspace::OpenForOrders(keyspace_options)
                                             : Keyspace::OpenForStarting(keyspace_options));
-  CAPI_ASSIGN_OR_RETURN(const state::RunRecord run,
-                        FindOrCreateRun(env, files_.get(), absolute, keyspace->state(), &*prepared,
-                                        &summary));
+  CAPI_ASSIGN_OR_RETURN(
+      const state::RunRecord run,
+      FindOrCreateRun(env, files_.get(), absolute, keyspace->state(), &*prepared, &summary));
   CAPI_FAULT_POINT("service.after_create_run");
   Wake(summary);
   {
-    CAPI_ASSIGN_OR_RETURN(workflow::RunSnapshot snapshot,
-                          Look(keyspace->state(), summary.run_id));
+    CAPI_ASSIGN_OR_RETURN(workflow::RunSnapshot snapshot, Look(keyspace->state(), summary.run_id));
     for (const workflow::NodeSnapshot& node : snapshot.nodes) {
       if (summary.resumed) summary.batches_kept += node.batches_done;
     }
@@ -168,9 +167,8 @@ Result<workflow::NodeSnapshot> ClusterEngine::LookAtNode(state::StateStore* stat
   if (state::IsEnd(node.status)) {
     snapshot.phase = workflow::NodePhase::kEnded;
   } else {
-    snapshot.phase = snapshot.batches_done == node.batches_total
-                         ? workflow::NodePhase::kFinishing
-                         : workflow::NodePhase::kRunning;
+    snapshot.phase = snapshot.batches_done == node.batches_total ? workflow::NodePhase::kFinishing
+                                                                 : workflow::NodePhase::kRunning;
     snapshot.fraction =
         static_cast<double>(snapshot.batches_done) / static_cast<double>(node.batches_total);
   }
@@ -213,12 +211,11 @@ Status ClusterEngine::Follow(state::StateStore* state, const RunSummary& summary
     const bool begun = std::any_of(
         snapshot.nodes.begin(), snapshot.nodes.end(),
         [](const workflow::NodeSnapshot& node) { return node.status != state::NodeStatus::kNone; });
-    const bool ended = run->status == state::RunStatus::kComplete ||
-                       (run->status == state::RunStatus::kStop &&
-                        std::all_of(snapshot.nodes.begin(), snapshot.nodes.end(),
-                                    [](const workflow::NodeSnapshot& node) {
-                                      return state::IsEnd(node.status);
-                                    }));
+    const bool ended =
+        run->status == state::RunStatus::kComplete ||
+        (run->status == state::RunStatus::kStop &&
+         std::all_of(snapshot.nodes.begin(), snapshot.nodes.end(),
+                     [](const workflow::NodeSnapshot& node) { return state::IsEnd(node.status); }));
     const int64_t now = env->MonotonicNanos();
     if (!complained && !begun && now - begin > kPatienceMillis * kNanosPerMilli) {
       complained = true;

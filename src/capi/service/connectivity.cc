@@ -35,9 +35,9 @@ Result<Connectivity> CheckDatabase(const config::Config& config) {
 
 Result<Connectivity> CheckQueue(const config::Config& config) {
   if (QueueUrlOf(config).empty() && !UsesCluster(config)) {
-  return Embedded(
-      "the embedded engine needs no message queue; amqp.url (CAPI_AMQP_URL), or amqp10.url with "
-      "amqp10.address, would configure one");
+    return Embedded(
+        "the embedded engine needs no message queue; amqp.url (CAPI_AMQP_URL), or amqp10.url with "
+        "amqp10.address, would configure one");
   }
   CAPI_ASSIGN_OR_RETURN(const std::unique_ptr<queue::Broker> broker,
                         OpenBrokerOf(Env::Default(), config));

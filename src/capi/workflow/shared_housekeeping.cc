@@ -107,9 +107,9 @@ Status SharedHousekeeping::DiscardPlanned(SharedHousekeepingReport* report) {
   for (const FileRecord& file : planned) {
     CAPI_ASSIGN_OR_RETURN(const std::optional<state::BatchRecord> batch, batches.Find(file.id));
     // An attempt that is under way, or committed with its files about to be recorded as pending.
-    const bool wanted = batch && batch->attempt == file.attempt &&
-                        (batch->status == NodeStatus::kStart ||
-                         batch->status == NodeStatus::kSuccess);
+    const bool wanted =
+        batch && batch->attempt == file.attempt &&
+        (batch->status == NodeStatus::kStart || batch->status == NodeStatus::kSuccess);
     if (wanted) continue;
     const Status status = options_.files->Discard({file.target, file.temp_path});
     if (!status.ok()) {

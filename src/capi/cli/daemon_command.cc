@@ -1,0 +1,131 @@
+// daemon: executes runs of a cluster, together with others of its kind.
+
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "capi/cli/arguments.h"
+#include "capi/cli/commands.h"
+#include "capi/cli/configuration.h"
+#include "capi/cli/run_execution.h"
+#include "capi/cli/text_table.h"
+#include "capi/service/cluster.h"
+#include "capi/service/daemon/daemon.h"
+#include "capi/service/message_broker.h"
+
+namespace capi::cli {
+
+namespace {
+
+struct DaemonArguments {
+  std::string threads;
+  std::string memory_limit;
+  std::string data_directory;
+  int64_t drain_seconds = 30;
+};
+
+/// SIGTERM and SIGINT drain the daemon; a second one ends it at once: others take over what it did.
+class DrainOnSignal {
+ public:
+  DrainOnSignal() {
+    sigemptyset(&signals_);
+    sigaddset(&signals_, SIGINT);
+    sigaddset(&signals_, SIGTERM);
+    sigaddset(&signals_, SIGUSR1);  // ends the watcher
+    pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
+  }
+  void Start(service::Daemon* daemon) {
+    thread_ = std::thread([this, daemon] {
+      for (bool first = true;; first = false) {
+        int signal = 0;
+        if (sigwait(&signals_, &signal) != 0 || signal == SIGUSR1) return;
+        if (!first) _exit(kExitInterrupted);
+        std::fprintf(stderr, "draining: batches under way are finished, no new ones begin\n");
+        daemon->Drain(signal == SIGINT ? "interrupted by Ctrl-C" : "ended by SIGTERM");
+      }
+    });
+  }
+  ~DrainOnSignal() {
+    if (!thread_.joinable()) return;
+    pthread_kill(thread_.native_handle(), SIGUSR1);
+    thread_.join();
+  }
+
+ private:
+  sigset_t signals_;
+  std::thread thread_;
+};
+
+Result<std::unique_ptr<service::Daemon>> MakeDaemon(const config::Config& config,
+                                                    const DaemonArguments& arguments) {
+  if (!service::UsesCluster(config)) {
+    return UserError("no_cluster",
+                     "a daemon works on a cluster: cassandra.hosts (CAPI_CASSANDRA_HOSTS) is "
+                     "missing; without a cluster capi run executes runs itself");
+  }
+  service::DaemonOptions options;
+  options.engine = service::EngineOptionsOf(config);
+  options.lease_ms = config.lease_time_ms;
+  options.drain_ms = arguments.drain_seconds * 1000;
+  CAPI_ASSIGN_OR_RETURN(options.broker, service::OpenBrokerOf(Env::Default(), config));
+  CAPI_ASSIGN_OR_RETURN(options.cluster, service::Cluster::Connect(Env::Default(), config));
+  const std::string address = options.cluster->address();
+  CAPI_ASSIGN_OR_RETURN(std::unique_ptr<service::Daemon> daemon,
+                        service::Daemon::Make(std::move(options)));
+  std::fprintf(stderr, "daemon %s on the cluster %s: %d threads\n",
+               workflow::ProcessInstance().c_str(), address.c_str(), daemon->status().threads);
+  return daemon;
+}
+
+int RunDaemonCommand(const CLI::App& app, const DaemonArguments& arguments) {
+  const std::optional<config::Config> config =
+      LoadConfigOf(app, "capidaemon",
+                   {{"data_dir", arguments.data_directory, "--data-dir"},
+                    {"threads", arguments.threads, "--threads"},
+                    {"memory_limit", arguments.memory_limit, "--memory-limit"}});
+  if (!config) return kExitUsage;
+  DrainOnSignal signals;  // before the daemon makes threads, so that they inherit the mask
+  const Result<std::unique_ptr<service::Daemon>> daemon = MakeDaemon(*config, arguments);
+  Status status = daemon.status();
+  if (daemon.ok()) {
+    signals.Start(daemon->get());
+    status = (*daemon)->Run();
+  }
+  if (status.ok()) return kExitOk;
+  PrintDiagnostics({}, {status});
+  return ExitCodeOf(status);
+}
+
+}  // namespace
+
+void AddDaemonCommand(CLI::App* app, int* exit_code) {
+  auto arguments = std::make_shared<DaemonArguments>();
+  CLI::App* command =
+      app->add_subcommand("daemon", "Execute runs of a cluster, together with other daemons");
+  command->add_option("--threads", arguments->threads, "Threads that compute (default: all cores)")
+      ->check(CLI::Range(1, 1024));
+  command->add_option("--memory-limit", arguments->memory_limit,
+                      "Such as 2GiB (default: 70 % of the memory)");
+  command->add_option("--data-dir", arguments->data_directory,
+                      "Where caches and spill files are kept (default: setting data_dir, else "
+                      "~/.local/share/capillaries)");
+  command
+      ->add_option("--drain-seconds", arguments->drain_seconds,
+                   "How long batches under way may take after SIGTERM (default: 30)")
+      ->check(CLI::Range(0, 86400));
+  command->footer(
+      "Needs cassandra.hosts and a queue in the settings (docs/cluster.md). Ends after SIGTERM,\n"
+      "when the batches under way are finished or given back.\n"
+      "Exit codes: 0 drained, 1 it could not work, 2 wrong settings\n"
+      "Example: capi daemon --config /etc/capillaries/capi.json");
+  command->callback(
+      [app, arguments, exit_code] { *exit_code = RunDaemonCommand(*app, *arguments); });
+}
+
+}  // namespace capi::cli

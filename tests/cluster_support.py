@@ -1,0 +1,147 @@
+"""Daemons on real servers for the cluster tests.
+
+  with Cluster() as cluster:                      Cassandra and RabbitMQ on free ports of 127.0.0.1
+      with Daemons(cluster, capi, 3) as daemons:
+          ...
+"""
+
+import contextlib
+import os
+import pathlib
+import signal
+import subprocess
+import tempfile
+import time
+
+from integration_support import World, expect
+from services.cassandra import CassandraCluster
+from services.rabbitmq import RabbitMq
+
+LEASE_MS = 2000
+
+
+class Cluster:
+    def __enter__(self):
+        self._stack = contextlib.ExitStack()
+        self.cassandra = self._stack.enter_context(CassandraCluster(heap_mb=512))
+        self.rabbitmq = self._stack.enter_context(RabbitMq())
+        return self
+
+    def __exit__(self, *_):
+        self._stack.close()
+
+    def environment(self, **further):
+        """The settings of a program on this cluster."""
+        return {"CAPI_CASSANDRA_HOSTS": self.cassandra.address,
+                "CAPI_CASSANDRA_KEYSPACE_REPLICATION_CONFIG": "{'class': 'SimpleStrategy', 'replication_factor': 1}",
+                "CAPI_AMQP_URL": self.rabbitmq.environment()["CAPI_TEST_RABBITMQ"],
+                "CAPI_DAEMON_LEASE_TIME": str(LEASE_MS), **further}
+
+
+class Daemon:
+    """One process, with its own caches and log."""
+
+    def __init__(self, capi, folder, environment, arguments=()):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.log = self.folder / "log"
+        with open(self.log, "a") as log:
+            self.process = subprocess.Popen([capi, "daemon", "--data-dir", str(self.folder / "data"), *arguments], stdout=log, stderr=log,
+                                            env={**os.environ, "CAPI_LOG": "info", **environment})
+
+    def alive(self):
+        return self.process.poll() is None
+
+    def send(self, number):
+        self.process.send_signal(number)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def drain(self, seconds=40):
+        """SIGTERM; its exit code."""
+        self.send(signal.SIGTERM)
+        return self.process.wait(timeout=seconds)
+
+    def text(self):
+        return self.log.read_text(errors="replace")
+
+
+class Daemons:
+    """Several; ended by SIGTERM when the block ends, and then expected to have ended well."""
+
+    def __init__(self, cluster, capi, count, threads=1, environment=None):
+        self.cluster, self.capi, self.count, self.threads = cluster, capi, count, threads
+        self.environment = {**cluster.environment(), **(environment or {})}
+        self.daemons = []
+
+    def __enter__(self):
+        self._temp = tempfile.TemporaryDirectory()
+        for _ in range(self.count):
+            self.add()
+        return self
+
+    def add(self, environment=None):
+        folder = f"{self._temp.name}/daemon{len(self.daemons)}"
+        daemon = Daemon(self.capi, folder, {**self.environment, **(environment or {})}, ["--threads", str(self.threads)])
+        self.daemons.append(daemon)
+        return daemon
+
+    def alive(self):
+        return [daemon for daemon in self.daemons if daemon.alive()]
+
+    def logs(self):
+        return "\n".join(f"-- daemon {i}\n{daemon.text()[-3000:]}" for i, daemon in enumerate(self.daemons))
+
+    def __exit__(self, error, *_):
+        codes = []
+        for daemon in self.alive():
+            daemon.send(signal.SIGCONT)
+            daemon.send(signal.SIGTERM)
+        for daemon in self.daemons:
+            try:
+                codes.append(daemon.process.wait(timeout=60))
+            except subprocess.TimeoutExpired:
+                daemon.kill()
+                codes.append("did not end")
+        logs = self.logs()
+        self._temp.cleanup()
+        if error is None:
+            expect(all(code in (0, -signal.SIGKILL) for code in codes), f"daemons ended with {codes}\n{logs}")
+        else:
+            print(logs)
+
+
+class ClusterWorld(World):
+    """capi on a cluster: each data directory of the embedded tests becomes a keyspace of its own."""
+
+    def __init__(self, capi, full, cluster):
+        super().__init__(capi, full)
+        self.cluster = cluster
+        self._names = {}
+
+    def keyspace_of(self, data_dir):
+        if data_dir not in self._names:
+            self._names[data_dir] = f"t{os.getpid()}_{len(self._names)}_{int(time.time())}"
+        return self._names[data_dir]
+
+    def run(self, script, cwd, data_dir, *arguments, **options):
+        options["environment"] = {**self.cluster.environment(), **(options.get("environment") or {})}
+        options.setdefault("timeout", 300)
+        return super().run(script, cwd, data_dir, "--keyspace", self.keyspace_of(data_dir), *arguments, **options)
+
+    def capi_on_cluster(self, *arguments, timeout=120):
+        return self.call(list(arguments), None, None, environment=self.cluster.environment(), timeout=timeout)
+
+    def drop_all(self):
+        for name in self._names.values():
+            self.capi_on_cluster("drop", name)
+        self._names = {}
+
+
+def wait_until(condition, seconds, what):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        expect(time.monotonic() < deadline, f"waited {seconds} s for {what}")
+        time.sleep(0.05)

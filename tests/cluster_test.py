@@ -1,0 +1,353 @@
+"""Runs on real Cassandra and RabbitMQ servers with several daemons: parity with the embedded engine, and faults. Prints "N passed, N failed,
+N skipped".
+
+  cluster_test.py --capi BINARY [--full] [--only TEXT]
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+import integration_test
+from cluster_support import LEASE_MS, Cluster, ClusterWorld, Daemons, wait_until
+from integration_support import ROOT, World, expect, statuses
+
+EMBEDDED_PARITY = ["test_parity_lookup_single_run", "test_parity_lookup_two_runs", "test_parity_tag_single_run", "test_parity_tag_two_runs"]
+
+
+# ---- Parity with the original's demos
+
+def run_parity(world, daemons):
+    with Daemons(world.cluster, world.capi, daemons):
+        for name in EMBEDDED_PARITY:
+            getattr(integration_test, name)(world)
+
+
+def test_parity_with_one_daemon(world):
+    run_parity(world, 1)
+
+
+def test_parity_with_three_daemons(world):
+    run_parity(world, 3)
+
+
+# ---- The lookup pipeline on generated data
+
+class Lookup:
+    """The pipeline, and what the embedded engine makes of it."""
+
+    def __init__(self, world, temp, orders=3000, batches=20):
+        self.world = world
+        self.temp = temp
+        self.folder, self.arguments = integration_test.lookup_world(temp, orders)
+        self.arguments = [*self.arguments, "--set", f"batches={batches}"]
+        process, summary = World(world.capi, False).run(ROOT / "bench/lookup.yaml", temp, f"{temp}/embedded", *self.arguments)
+        expect(process.returncode == 0, process.stderr)
+        self.expected = integration_test.outputs_of(self.folder / "out")
+        self.counts = {node["name"]: node["rows_out"] for node in summary["nodes"]}
+        self.number = 0
+        self.clear()
+
+    def clear(self):
+        for path in (self.folder / "out").iterdir():
+            path.unlink()
+
+    def start(self, keyspace, *arguments):
+        """Begins a run; its id."""
+        process = self.world.capi_on_cluster("start", str(ROOT / "bench/lookup.yaml"), *self.arguments, "--keyspace", keyspace,
+                                             "--start-nodes", "read_orders,read_items", *arguments)
+        expect(process.returncode == 0, process.stderr)
+        return int(process.stdout)
+
+    def follow(self, keyspace, timeout=300):
+        """Waits for the end of the newest run; process and summary."""
+        self.world._names[keyspace] = keyspace
+        return self.world.run(ROOT / "bench/lookup.yaml", self.temp, keyspace, *self.arguments, "--start-nodes", "read_orders,read_items",
+                              timeout=timeout)
+
+    def keyspace(self):
+        self.number += 1
+        name = f"lookup_{os.getpid()}_{int(time.time())}_{self.number}"
+        self.world._names[name] = name
+        return name
+
+    def check(self, process, summary):
+        expect(process.returncode == 0, f"exit code {process.returncode}: {process.stderr}\n{process.stdout[-2000:]}")
+        expect(set(statuses(summary).values()) == {"success"}, statuses(summary))
+        found = {node["name"]: node["rows_out"] for node in summary["nodes"]}
+        expect(found == self.counts, f"rows {found}, expected {self.counts}")
+        outputs = integration_test.outputs_of(self.folder / "out")
+        expect(outputs.keys() == self.expected.keys(), f"files {sorted(outputs)}, expected {sorted(self.expected)}")
+        for name, content in self.expected.items():
+            expect(outputs[name] == content, f"{name} differs")
+        self.clear()
+
+
+def test_same_bytes_with_any_number_of_daemons(world):
+    with tempfile.TemporaryDirectory() as temp:
+        lookup = Lookup(world, temp)
+        for daemons, threads in ((1, 2), (3, 1)):
+            with Daemons(world.cluster, world.capi, daemons, threads):
+                lookup.check(*lookup.follow(lookup.keyspace()))
+
+
+def test_several_runs_at_once(world):
+    with tempfile.TemporaryDirectory() as temp:
+        folders = [pathlib.Path(temp) / str(i) for i in range(3)]
+        for folder in folders:
+            folder.mkdir()
+        lookups = [Lookup(world, str(folder), 1000, 8) for folder in folders]
+        with Daemons(world.cluster, world.capi, 2):
+            # Two of them in one keyspace.
+            first, second = lookups[0].keyspace(), lookups[1].keyspace()
+            keyspaces = [first, second, second]
+            runs = [lookup.start(keyspace) for lookup, keyspace in zip(lookups, keyspaces)]
+            expect(runs == [1, 1, 2], f"run ids {runs}")
+            for lookup, keyspace in zip(lookups, keyspaces):
+                wait_until_ended(world, keyspace)
+                expect(integration_test.outputs_of(lookup.folder / "out") == lookup.expected, f"outputs of {keyspace} differ")
+
+
+def history(world, keyspace):
+    process = world.capi_on_cluster("history", keyspace, "--output", "json")
+    expect(process.returncode == 0, process.stderr)
+    return json.loads(process.stdout)
+
+
+def wait_until_ended(world, keyspace, seconds=240):
+    wait_until(lambda: all(run["status"] in ("complete", "stop") for run in history(world, keyspace)), seconds, f"the end of runs in {keyspace}")
+
+
+# ---- Faults
+
+def test_killed_daemons(world):
+    """kill -9 at random moments; another daemon takes over, a new one comes."""
+    random.seed(4)
+    with tempfile.TemporaryDirectory() as temp:
+        lookup = Lookup(world, temp, 20000)
+        kills = 0
+        with Daemons(world.cluster, world.capi, 2) as daemons:
+            while kills < (100 if world.full else 4):
+                keyspace = lookup.keyspace()
+                lookup.start(keyspace)
+                for _ in range(2):
+                    time.sleep(random.uniform(0.1, 2.5))
+                    random.choice(daemons.alive()).kill()
+                    kills += 1
+                    daemons.add()
+                lookup.check(*lookup.follow(keyspace))
+        print(f"   survived {kills} kills")
+
+
+def test_stopped_past_the_lease(world):
+    """SIGSTOP until others have taken over, then SIGCONT: the late daemon is fenced and goes on as a new owner."""
+    with tempfile.TemporaryDirectory() as temp:
+        lookup = Lookup(world, temp, 20000)
+        with Daemons(world.cluster, world.capi, 2) as daemons:
+            keyspace = lookup.keyspace()
+            lookup.start(keyspace)
+            time.sleep(1)
+            daemons.daemons[0].send(signal.SIGSTOP)
+            time.sleep(3 * LEASE_MS / 1000)
+            daemons.daemons[0].send(signal.SIGCONT)
+            lookup.check(*lookup.follow(keyspace))
+            lookup.check(*lookup.follow(lookup.keyspace()))
+            wait_until(lambda: "taken for dead" in daemons.daemons[0].text(), 30, "the stopped daemon to notice")
+
+
+def test_drained_daemon(world):
+    with tempfile.TemporaryDirectory() as temp:
+        lookup = Lookup(world, temp, 20000)
+        with Daemons(world.cluster, world.capi, 2) as daemons:
+            keyspace = lookup.keyspace()
+            lookup.start(keyspace)
+            time.sleep(1)
+            begun = time.monotonic()
+            code = daemons.daemons[0].drain()
+            expect(code == 0 and time.monotonic() - begun < 32, f"exit code {code} after {time.monotonic() - begun:.0f} s")
+            lookup.check(*lookup.follow(keyspace))
+
+
+def test_broker_restarted(world):
+    with tempfile.TemporaryDirectory() as temp:
+        lookup = Lookup(world, temp, 20000)
+        with Daemons(world.cluster, world.capi, 2):
+            keyspace = lookup.keyspace()
+            lookup.start(keyspace)
+            time.sleep(1)
+            world.cluster.rabbitmq.kill()
+            time.sleep(2)
+            world.cluster.rabbitmq.start()
+            lookup.check(*lookup.follow(keyspace))
+            # And while it is away, a run is started and executed.
+            world.cluster.rabbitmq.kill()
+            try:
+                keyspace = lookup.keyspace()
+                lookup.start(keyspace)
+                lookup.check(*lookup.follow(keyspace))
+            finally:
+                world.cluster.rabbitmq.start()
+
+
+def test_queue_purged_and_deleted(world):
+    with tempfile.TemporaryDirectory() as temp:
+        lookup = Lookup(world, temp, 20000)
+        with Daemons(world.cluster, world.capi, 2):
+            keyspace = lookup.keyspace()
+            lookup.start(keyspace)
+            for _ in range(3):
+                time.sleep(0.4)
+                world.cluster.rabbitmq.ctl("purge_queue", "capi.batches")
+            lookup.check(*lookup.follow(keyspace))
+            keyspace = lookup.keyspace()
+            lookup.start(keyspace)
+            time.sleep(0.5)
+            world.cluster.rabbitmq.ctl("delete_queue", "capi.batches")
+            lookup.check(*lookup.follow(keyspace))
+
+
+def test_cassandra_killed_and_restarted(world):
+    with tempfile.TemporaryDirectory() as temp:
+        lookup = Lookup(world, temp, 20000)
+        node = world.cluster.cassandra.nodes[0]
+        with Daemons(world.cluster, world.capi, 2):
+            keyspace = lookup.keyspace()
+            lookup.start(keyspace)
+            time.sleep(1.5)
+            node.kill()
+            node.restart()
+            lookup.check(*lookup.follow(keyspace))
+
+
+def test_cassandra_paused(world):
+    """For longer than the lease."""
+    with tempfile.TemporaryDirectory() as temp:
+        lookup = Lookup(world, temp, 20000)
+        node = world.cluster.cassandra.nodes[0]
+        with Daemons(world.cluster, world.capi, 2):
+            keyspace = lookup.keyspace()
+            lookup.start(keyspace)
+            time.sleep(1)
+            node.pause()
+            time.sleep(30 if world.full else 8)
+            node.resume()
+            lookup.check(*lookup.follow(keyspace))
+
+
+def test_starters_killed_between_their_steps(world):
+    """A run is there and is executed, or is not there at all."""
+    with tempfile.TemporaryDirectory() as temp:
+        lookup = Lookup(world, temp, 1000, 4)
+        with Daemons(world.cluster, world.capi, 1):
+            process = world.call(["start", str(ROOT / "bench/lookup.yaml"), *lookup.arguments, "--keyspace", lookup.keyspace(), "--start-nodes",
+                                  "read_orders,read_items"], temp, None,
+                                 environment={**world.cluster.environment(), "CAPI_FAULT": "service.after_create_run:kill"})
+            expect(process.returncode not in (0, 1, 2), f"the fault did not happen: {process.returncode} {process.stderr}")
+            keyspace = list(world._names)[-1]
+            lookup.check(*lookup.follow(keyspace))
+
+
+def test_two_starts_in_a_new_keyspace(world):
+    """Both make keyspace and tables at the same time; both runs end."""
+    with tempfile.TemporaryDirectory() as temp:
+        lookup = Lookup(world, temp, 1000, 4)
+        keyspace = lookup.keyspace()
+        command = [world.capi, "start", str(ROOT / "bench/lookup.yaml"), *lookup.arguments, "--keyspace", keyspace, "--start-nodes",
+                   "read_orders,read_items"]
+        with Daemons(world.cluster, world.capi, 2):
+            starters = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=temp,
+                                         env={**os.environ, **world.cluster.environment()}) for _ in range(2)]
+            texts = [starter.communicate(timeout=120) for starter in starters]
+            expect([starter.returncode for starter in starters] == [0, 0], texts)
+            expect(sorted(int(out) for out, _ in texts) == [1, 2], texts)
+            wait_until_ended(world, keyspace)
+            expect(integration_test.outputs_of(lookup.folder / "out") == lookup.expected, "outputs differ")
+
+
+UNIQUE_SCRIPT = """
+nodes:
+  read:
+    type: file_table
+    r:
+      urls: ["{folder}/a.csv", "{folder}/b.csv"]
+      csv: {{hdr_line_idx: 0, first_data_line_idx: 1}}
+      columns:
+        name: {{csv: {{col_hdr: name}}, col_type: string}}
+    w:
+      name: t
+      fields:
+        name: {{expression: r.name, type: string}}
+      indexes: {{idx: unique(name)}}
+dependency_policies:
+  p:
+    is_default: true
+    rules:
+      - {{cmd: go, expression: "nrs.node_status == wfmodel.NodeBatchSuccess"}}
+      - {{cmd: nogo, expression: "nrs.node_status == wfmodel.NodeBatchFail"}}
+"""
+
+
+def test_unique_violation_with_quotes(world):
+    with tempfile.TemporaryDirectory() as temp:
+        folder = pathlib.Path(temp)
+        (folder / "a.csv").write_text('name\n"it\'s ""x"""\nplain\n')
+        (folder / "b.csv").write_text('name\nother\n"it\'s ""x"""\n')
+        (folder / "s.yaml").write_text(UNIQUE_SCRIPT.format(folder=folder))
+        with Daemons(world.cluster, world.capi, 2):
+            process, summary = world.run("s.yaml", temp, temp + "/unique")
+            expect(process.returncode == 1 and statuses(summary) == {"read": "fail"}, f"{process.returncode} {process.stderr}")
+            text = summary["nodes"][0]["error"]["text"] if isinstance(summary["nodes"][0]["error"], dict) else summary["nodes"][0]["error"]
+            expect("duplicate" in text and "it's \"x\"" in text.replace('\\"', '"'), text)
+
+
+def test_stop(world):
+    with tempfile.TemporaryDirectory() as temp:
+        lookup = Lookup(world, temp, 20000)
+        with Daemons(world.cluster, world.capi, 2):
+            keyspace = lookup.keyspace()
+            lookup.start(keyspace)
+            time.sleep(1)
+            expect(world.capi_on_cluster("stop", keyspace).returncode == 0, "stop failed")
+            wait_until(lambda: history(world, keyspace)[0]["status"] == "stop", 30, "the stop")
+            nodes = json.loads(world.capi_on_cluster("history", keyspace, "--run", "1", "--output", "json").stdout)
+            wait_until(lambda: all(node["status"] in ("success", "fail", "stopreceived") for node in json.loads(
+                world.capi_on_cluster("history", keyspace, "--run", "1", "--output", "json").stdout)), 30, f"all nodes to end: {nodes}")
+
+
+def test_commands(world):
+    """Looking at what is there, from another process, while no daemon works."""
+    with tempfile.TemporaryDirectory() as temp:
+        lookup = Lookup(world, temp, 1000, 4)
+        keyspace = lookup.keyspace()
+        with Daemons(world.cluster, world.capi, 1):
+            lookup.check(*lookup.follow(keyspace))
+        expect("OK" in world.capi_on_cluster("check").stdout, "check")
+        expect(keyspace in world.capi_on_cluster("status").stdout, "status")
+        tables = world.capi_on_cluster("tables", keyspace)
+        expect(tables.returncode == 0 and "orders" in tables.stdout, tables.stdout + tables.stderr)
+        preview = world.capi_on_cluster("preview", keyspace, "orders", "--limit", "3")
+        expect(preview.returncode == 0 and len(preview.stdout.splitlines()) >= 4, preview.stdout + preview.stderr)
+        expect(world.capi_on_cluster("drop", keyspace).returncode == 0, "drop")
+        expect(world.capi_on_cluster("history", keyspace).returncode == 2, "a dropped keyspace has a history")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--capi", required=True)
+    parser.add_argument("--full", action="store_true")
+    parser.add_argument("--only", default="")
+    options = parser.parse_args()
+    with Cluster() as cluster:
+        world = ClusterWorld(options.capi, options.full, cluster)
+        return integration_test.run_tests(globals(), world, options.only)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
