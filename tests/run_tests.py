@@ -29,6 +29,7 @@ SERVERS = {
     "cql": ["cassandra"],
     "state": ["cassandra"],
     "store": ["cassandra"],
+    "workflow": ["cassandra"],
     "service": ["cassandra"],
 }
 # Further ones that are too large to keep: for the release preset, and stopped after the room.
