@@ -390,6 +390,39 @@ TEST_F(CassandraStoreTest, ACommitWhoseConsequencesWereCutOffStands) {
             (std::vector<std::string>{"0|1", "0|2", "1|1", "1|2"}));
 }
 
+TEST_F(CassandraStoreTest, NoPlanHidesTheFileThatWasSealed) {
+  const NodeId node{NewRun(1), 0};
+  const auto claims = store_->ClaimBatches(node, 0, 1, me_).ValueOrDie();
+  FileRecord file;
+  file.id = {node, 0};
+  file.attempt = 1;
+  file.target = "out";
+  file.temp_path = "plan";
+  ASSERT_TRUE(store_->PlanFile(file).ok());
+  // A server whose clock is an hour ahead took an earlier plan.
+  CassandraTestServer& server = CassandraTestServer::Instance();
+  const int64_t ahead = (Env::Default()->NowMillis() + 3600000) * 1000;
+  cql::Request plan;
+  plan.statement =
+      server.session()
+          ->Prepare(
+              "UPDATE " + server.keyspace() + ".wf_capi_file USING TIMESTAMP " +
+                  std::to_string(ahead) +
+                  " SET temp_path = 'earlier plan' WHERE run_id = " + std::to_string(node.run_id) +
+                  " AND node_index = 0 AND batch_index = 0 AND attempt = 1 AND target = 'out'",
+              true)
+          .ValueOrDie();
+  ASSERT_TRUE(server.session()->Execute(plan).ok());
+  EXPECT_EQ(store_->Files(node.run_id, FileState::kPlanned)->at(0).temp_path, "earlier plan");
+  AttemptEnd end = Success(node, claims[0], me_);
+  file.temp_path = "sealed";
+  end.files = {file};
+  ASSERT_TRUE(Commit(store_.get(), {end}).ok());
+  const auto pending = witness_->Files(node.run_id, FileState::kPending).ValueOrDie();
+  ASSERT_EQ(pending.size(), 1u);
+  EXPECT_EQ(pending[0].temp_path, "sealed");
+}
+
 TEST_F(CassandraStoreTest, EndsThatWereNotToldAreToldLater) {
   const NodeId node{NewRun(1), 0};
   const auto claims = store_->ClaimBatches(node, 0, 1, me_).ValueOrDie();
