@@ -1,15 +1,21 @@
-# capi_room(NAME [ROOMS other...] [LINK libraries...])
+# capi_room(NAME [ROOMS other...] [LINK libraries...] [TEST_SUPPORT files...])
 # Builds src/capi/NAME/**.cc into the static library capi_NAME. Files ending in _test.cc become unit
 # tests (one executable per room), _bench.cc micro-benchmarks, _fuzz.cc fuzz targets. A room without
 # sources is an interface library, so that rooms can be added without touching CMake. Folders of cluster
-# back ends are left out when these are not built (CapiCluster.cmake, CapiBrokers.cmake).
+# back ends are left out when these are not built (CapiCluster.cmake, CapiBrokers.cmake). TEST_SUPPORT:
+# files of other rooms (below src/capi/) with what its unit tests share with theirs.
 function(capi_room name)
-  cmake_parse_arguments(ARG "" "" "ROOMS;LINK" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "ROOMS;LINK;TEST_SUPPORT" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/src/capi/${name}/*.cc")
+  set(support)
+  foreach(file ${ARG_TEST_SUPPORT})
+    list(APPEND support "${CMAKE_SOURCE_DIR}/src/capi/${file}")
+  endforeach()
   foreach(folder cassandra:CLUSTER rabbitmq:RABBITMQ amqp10:AMQP10)
     string(REGEX MATCH "(.*):(.*)" _ "${folder}")
     if(NOT CAPI_WITH_${CMAKE_MATCH_2})
       list(FILTER sources EXCLUDE REGEX "/${CMAKE_MATCH_1}/")
+      list(FILTER support EXCLUDE REGEX "/${CMAKE_MATCH_1}/")
     endif()
   endforeach()
   set(tests ${sources})
@@ -34,7 +40,7 @@ function(capi_room name)
     target_link_libraries(capi_${name} INTERFACE ${libraries} Capi::Arrow)
   endif()
   if(CAPI_BUILD_TESTS AND tests AND (NOT CAPI_TEST_ROOMS OR name IN_LIST CAPI_TEST_ROOMS))
-    add_executable(capi_${name}_test ${tests})
+    add_executable(capi_${name}_test ${tests} ${support})
     target_link_libraries(capi_${name}_test PRIVATE capi_${name} gtest gtest_main)
     target_compile_definitions(capi_${name}_test PRIVATE
       CAPI_SOURCE_DIR="${CMAKE_SOURCE_DIR}" CAPI_BINARY_DIR="${CMAKE_BINARY_DIR}")

@@ -10,12 +10,16 @@ import os
 import pathlib
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 
-from integration_support import World, expect
-from services.cassandra import CassandraCluster
-from services.rabbitmq import RabbitMq
+from integration_support import ROOT, World, expect
+
+sys.path.insert(0, str(ROOT))
+
+from tests.services.cassandra import CassandraCluster  # noqa: E402
+from tests.services.rabbitmq import RabbitMq  # noqa: E402
 
 LEASE_MS = 2000
 
@@ -123,7 +127,7 @@ class ClusterWorld(World):
 
     def keyspace_of(self, data_dir):
         if data_dir not in self._names:
-            self._names[data_dir] = f"t{os.getpid()}_{len(self._names)}_{int(time.time())}"
+            self._names[data_dir] = f"t_{os.urandom(8).hex()}"
         return self._names[data_dir]
 
     def run(self, script, cwd, data_dir, *arguments, **options):

@@ -30,6 +30,7 @@ SERVERS = {
     "state": ["cassandra"],
     "store": ["cassandra"],
     "queue": ["rabbitmq", "artemis"],
+    "workflow": ["cassandra"],
     "service": ["cassandra"],
 }
 # Further ones that are too large to keep: for the release preset, and stopped after the room.
@@ -174,6 +175,7 @@ def run_all(options, totals, services):
         counted("python", [python, "tests/python_test.py", "--capi", "build/release/capi", *full], totals)
         counted("parquet", [python, "tests/parquet_test.py", "--capi", "build/release/capi", *full], totals)
         counted("toolbelt", [python, "tests/toolbelt_test.py", "--capi", "build/release/capi"], totals)
+        counted("cluster", [python, "tests/cluster_test.py", "--capi", "build/release/capi", *full], totals)
         counted("remote", [python, "tests/remote_test.py", "--capi", "build/release/capi"], totals)
         counted("tutorial", [python, "tests/tutorial_test.py", "build/release/capi"], totals)
         counted("install", [python, "tests/install_test.py", "build/release"], totals)

@@ -1,7 +1,7 @@
 #pragma once
 
-// Stores for the tests of this room: SQLite in a directory of its own, and a keyspace on the server
-// that CAPI_TEST_CASSANDRA ("host:port") names.
+// Stores for the tests of this room and of those above it: SQLite in a directory of its own, and a
+// keyspace on the server that CAPI_TEST_CASSANDRA ("host:port") names.
 
 #include <memory>
 #include <string>

@@ -24,6 +24,9 @@ constexpr size_t kClaimedLowWater = 64;
 Result<std::unique_ptr<RunExecutor>> RunExecutor::Make(const ExecutorEnvironment& environment,
                                                        std::shared_ptr<const script::Script> script,
                                                        const state::RunRecord& run) {
+  if (environment.state->IsShared() && !environment.shared()) {
+    return BugError("other processes work on this state, so batches must be offered to them");
+  }
   auto executor = std::make_unique<RunExecutorImpl>(environment, std::move(script), run);
   CAPI_RETURN_NOT_OK(executor->Load());
   return std::unique_ptr<RunExecutor>(std::move(executor));

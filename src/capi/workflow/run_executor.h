@@ -49,9 +49,10 @@ struct ExecutorEnvironment {
   int64_t retry_delay_ms = 200;
   /// How often a stop request and other runs are looked at.
   int64_t poll_ms = 500;
-  /// Set: the run is shared with other processes, which execute batches of it at the same time. The
-  /// function offers batches of nodes that became ready to all of them (this one included); `queue`
-  /// holds what was handed to this process. Called by one thread at a time.
+  /// Set: the run is shared with other processes, which execute batches of it at the same time
+  /// (needed with a state that IsShared). The function offers batches of nodes that became ready to
+  /// all of them (this one included); `queue` holds what was handed to this process. Called by one
+  /// thread at a time.
   std::function<Status(const std::vector<queue::Message>&)> offer;
   /// Shared runs: a process that had nothing to do for this long takes unclaimed batches of ready
   /// nodes without a message, because messages may get lost.

@@ -13,6 +13,10 @@ namespace capi::state {
 
 namespace {
 
+// Columns of kSelectFiles and kSelectFilesOfBatch.
+constexpr int kTempPath = 4;
+constexpr int kSealedPath = 7;
+
 using FileKey = std::tuple<BatchId, int64_t, std::string>;
 FileKey KeyOf(const FileRecord& file) { return {file.id, file.attempt, file.target}; }
 
@@ -92,16 +96,18 @@ Result<std::vector<FileRecord>> CassandraStore::ReadFiles(std::vector<cql::Reque
       file.id = {{run_ids[i], found[i].Integer(row, 0)}, found[i].Integer(row, 1)};
       file.attempt = found[i].Integer(row, 2);
       file.target = found[i].Text(row, 3);
+      const bool is_sealed = !found[i].IsNull(row, kSealedPath);
+      const int path = is_sealed ? kSealedPath : kTempPath;
       // A mark may come after the row was forgotten.
-      if (found[i].IsNull(row, 4)) continue;
-      file.temp_path = found[i].Text(row, 4);
+      if (found[i].IsNull(row, path)) continue;
+      file.temp_path = found[i].Text(row, path);
       file.size = found[i].Integer(row, 5);
       file.rows = found[i].Integer(row, 6);
       if (found[i].Boolean(row, 8)) {
         file.state = FileState::kPublished;
       } else if (found[i].Boolean(row, 9)) {
         file.state = FileState::kLost;
-      } else if (found[i].Boolean(row, 7)) {
+      } else if (is_sealed) {
         file.state = FileState::kPending;
         sealed.insert(file.id);
       }

@@ -78,8 +78,9 @@ const std::vector<WorkflowTable>& OwnWorkflowTables() {
         {"message", "text"},
         {"ended_ms", "bigint"}},
        {"(run_id, node_index)", "batch_index", "attempt"}},
-      // Flags that only ever become true: whatever the clocks of the coordinators say, none of
-      // these writes hides another.
+      // Each cell but temp_path is written with one value only: whatever the clocks of the
+      // coordinators say, no write hides another. temp_path is that of a plan, any of them finds
+      // what a dead process left; sealed_path is the file that may be published.
       {"wf_capi_file",
        {{"run_id", "bigint"},
         {"node_index", "bigint"},
@@ -89,7 +90,7 @@ const std::vector<WorkflowTable>& OwnWorkflowTables() {
         {"temp_path", "text"},
         {"size", "bigint"},
         {"row_count", "bigint"},
-        {"sealed", "boolean"},
+        {"sealed_path", "text"},
         {"published", "boolean"},
         {"lost", "boolean"}},
        {"run_id", "node_index", "batch_index", "attempt", "target"}},

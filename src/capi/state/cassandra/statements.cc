@@ -200,7 +200,7 @@ Text TextOf(Cql id) {
     case Cql::kSealFile:
       return {
           "INSERT INTO $wf_capi_file (run_id, node_index, batch_index, attempt, target, "
-          "temp_path, size, row_count, sealed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, true)",
+          "sealed_path, size, row_count) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
           true};
     case Cql::kPublishFile:
       return {"UPDATE $wf_capi_file SET published = true " CAPI_CQL_FILE_KEY, true};
@@ -211,12 +211,12 @@ Text TextOf(Cql id) {
     case Cql::kSelectFiles:
       return {
           "SELECT node_index, batch_index, attempt, target, temp_path, size, row_count, "
-          "sealed, published, lost FROM $wf_capi_file WHERE run_id = ?",
+          "sealed_path, published, lost FROM $wf_capi_file WHERE run_id = ?",
           true};
     case Cql::kSelectFilesOfBatch:
       return {
           "SELECT node_index, batch_index, attempt, target, temp_path, size, row_count, "
-          "sealed, published, lost FROM $wf_capi_file WHERE run_id = ? AND node_index = ? AND "
+          "sealed_path, published, lost FROM $wf_capi_file WHERE run_id = ? AND node_index = ? AND "
           "batch_index = ?",
           true};
     case Cql::kCount:
