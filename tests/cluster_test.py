@@ -399,6 +399,13 @@ def test_commands(world):
         expect(world.capi_on_cluster("history", keyspace).returncode == 2, "a dropped keyspace has a history")
 
 
+def test_wrong_settings_of_a_daemon(world):
+    for environment, text in (({"CAPI_CASSANDRA_HOSTS": ""}, "cassandra.hosts"), ({"CAPI_CASSANDRA_TABLE_LAYOUT": "rows"}, "table_layout"),
+                              ({"CAPI_AMQP_URL": ""}, "no queue for it"), ({"CAPI_AMQP_URL": "http://x"}, "amqp")):
+        process = world.call(["daemon"], None, None, environment={**world.cluster.environment(), **environment}, timeout=60)
+        expect(process.returncode == 2 and text in process.stderr, f"{environment}: {process.returncode} {process.stderr}")
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--capi", required=True)
