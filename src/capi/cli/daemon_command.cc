@@ -1,19 +1,15 @@
 // daemon: executes runs of a cluster, together with others of its kind.
 
-#include <pthread.h>
-#include <signal.h>
-#include <unistd.h>
-
 #include <cstdio>
 #include <memory>
 #include <string>
-#include <thread>
 #include <utility>
 
 #include "capi/cli/arguments.h"
 #include "capi/cli/commands.h"
 #include "capi/cli/configuration.h"
 #include "capi/cli/run_execution.h"
+#include "capi/cli/signal_watcher.h"
 #include "capi/cli/text_table.h"
 #include "capi/service/cluster.h"
 #include "capi/service/daemon/daemon.h"
@@ -28,38 +24,6 @@ struct DaemonArguments {
   std::string memory_limit;
   std::string data_directory;
   int64_t drain_seconds = 30;
-};
-
-/// SIGTERM and SIGINT drain the daemon; a second one ends it at once: others take over what it did.
-class DrainOnSignal {
- public:
-  DrainOnSignal() {
-    sigemptyset(&signals_);
-    sigaddset(&signals_, SIGINT);
-    sigaddset(&signals_, SIGTERM);
-    sigaddset(&signals_, SIGUSR1);  // ends the watcher
-    pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
-  }
-  void Start(service::Daemon* daemon) {
-    thread_ = std::thread([this, daemon] {
-      for (bool first = true;; first = false) {
-        int signal = 0;
-        if (sigwait(&signals_, &signal) != 0 || signal == SIGUSR1) return;
-        if (!first) _exit(kExitInterrupted);
-        std::fprintf(stderr, "draining: batches under way are finished, no new ones begin\n");
-        daemon->Drain(signal == SIGINT ? "interrupted by Ctrl-C" : "ended by SIGTERM");
-      }
-    });
-  }
-  ~DrainOnSignal() {
-    if (!thread_.joinable()) return;
-    pthread_kill(thread_.native_handle(), SIGUSR1);
-    thread_.join();
-  }
-
- private:
-  sigset_t signals_;
-  std::thread thread_;
 };
 
 Result<std::unique_ptr<service::Daemon>> MakeDaemon(const config::Config& config,
@@ -94,11 +58,14 @@ int RunDaemonCommand(const CLI::App& app, const DaemonArguments& arguments) {
                     {"threads", arguments.threads, "--threads"},
                     {"memory_limit", arguments.memory_limit, "--memory-limit"}});
   if (!config) return kExitUsage;
-  DrainOnSignal signals;  // before the daemon makes threads, so that they inherit the mask
+  SignalWatcher signals;  // before the daemon makes threads, so that they inherit the mask
   const Result<std::unique_ptr<service::Daemon>> daemon = MakeDaemon(*config, arguments);
   Status status = daemon.status();
   if (daemon.ok()) {
-    signals.Start(daemon->get());
+    signals.Start([&daemon](const char* reason) {
+      std::fprintf(stderr, "draining: batches under way are finished, no new ones begin\n");
+      (*daemon)->Drain(reason);
+    });
     status = (*daemon)->Run();
   }
   if (status.ok()) return kExitOk;

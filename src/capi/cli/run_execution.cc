@@ -1,55 +1,21 @@
 #include "capi/cli/run_execution.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <memory>
-#include <thread>
 #include <utility>
 
 #include "capi/cli/arguments.h"
 #include "capi/cli/commands.h"
 #include "capi/cli/progress_display.h"
+#include "capi/cli/signal_watcher.h"
 #include "capi/cli/text_table.h"
 #include "capi/service/cluster_engine.h"
 
 namespace capi::cli {
 
 namespace {
-
-/// Turns SIGINT and SIGTERM into Engine::Cancel. A second signal ends the process at once (the run
-/// stays resumable: nothing partial is visible).
-class SignalWatcher {
- public:
-  SignalWatcher() {
-    sigemptyset(&signals_);
-    sigaddset(&signals_, SIGINT);
-    sigaddset(&signals_, SIGTERM);
-    sigaddset(&signals_, SIGUSR1);  // ends the watcher
-    pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
-  }
-  void Start(service::Engine* engine) {
-    thread_ = std::thread([this, engine] {
-      for (bool first = true;; first = false) {
-        int signal = 0;
-        if (sigwait(&signals_, &signal) != 0 || signal == SIGUSR1) return;
-        if (!first) _exit(kExitInterrupted);
-        engine->Cancel(signal == SIGINT ? "interrupted by Ctrl-C" : "interrupted by SIGTERM");
-      }
-    });
-  }
-  ~SignalWatcher() {
-    if (!thread_.joinable()) return;
-    pthread_kill(thread_.native_handle(), SIGUSR1);
-    thread_.join();
-  }
-
- private:
-  sigset_t signals_;
-  std::thread thread_;
-};
 
 void PrintBeginning(const service::Engine& engine, const service::RunSummary& started) {
   PrintDiagnostics(started.warnings, {});
@@ -114,7 +80,7 @@ Result<service::RunSummary> ExecuteRun(
     const std::function<void(const service::RunSummary&)>& on_start) {
   SignalWatcher signals;  // before the engine makes threads, so that they inherit the mask
   CAPI_ASSIGN_OR_RETURN(const std::unique_ptr<service::Engine> engine, service::MakeEngine(config));
-  signals.Start(engine.get());
+  signals.Start([&engine](const char* reason) { engine->Cancel(reason); });
   std::unique_ptr<ProgressDisplay> display;
   Result<service::RunSummary> summary =
       engine->RunScript(options, [&](const service::RunSummary& started) {

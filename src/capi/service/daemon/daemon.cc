@@ -130,6 +130,12 @@ void DaemonImpl::Receive() {
     if (!delivery->has_value()) continue;
     ++received_;
     const queue::Delivery& message = **delivery;
+    if (!drain_.ok()) {
+      // Drained while it waited: a worker made now would never be told.
+      lock.unlock();
+      (void)options_.broker->Settle(message.tag, queue::Verdict::kAgain);
+      return;
+    }
     if (!CheckKeyspaceName(message.message.keyspace).ok()) {
       LogWarn("a message names no keyspace: " + queue::ToJson(message.message));
       lock.unlock();
