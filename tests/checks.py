@@ -13,6 +13,7 @@ SOURCES = ROOT / "src" / "capi"
 # Rooms that a room may include, directly or through others (docs/design/rooms.md).
 ARROWS = {
     "base": [],
+    "http": ["base"],
     "exec": ["base"],
     "data": ["base"],
     "expr": ["data"],
