@@ -7,9 +7,11 @@ set(CAPI_INSTALL_DOC "share/doc/capillaries")
 
 set_target_properties(capi PROPERTIES INSTALL_RPATH "$ORIGIN/../lib")
 install(TARGETS capi RUNTIME DESTINATION bin)
-# The original's tool, for old scripts.
-install(CODE "
-  file(CREATE_LINK capi \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/bin/capitoolbelt\" SYMBOLIC)")
+# The original's programs, for old scripts.
+foreach(program capitoolbelt capidaemon)
+  install(CODE "
+    file(CREATE_LINK capi \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/bin/${program}\" SYMBOLIC)")
+endforeach()
 
 # Exactly those libraries of the wheel that the program needs, directly or through others.
 install(CODE "
@@ -21,7 +23,10 @@ install(CODE "
     PRE_EXCLUDE_REGEXES \".*\")
   file(INSTALL DESTINATION \"\${CMAKE_INSTALL_PREFIX}/lib\" TYPE SHARED_LIBRARY FILES \${libraries})")
 
-# Unlike the other libraries of Debian this one is not found on many machines.
+# Unlike the other libraries of Debian these are not found on many machines.
+file(READ_SYMLINK "${CAPI_PROMETHEUS_LINK_LIBRARIES}" _prometheus_name)
+file(REAL_PATH "${CAPI_PROMETHEUS_LINK_LIBRARIES}" _prometheus_file)
+install(PROGRAMS "${_prometheus_file}" DESTINATION lib RENAME "${_prometheus_name}")
 if(CAPI_WITH_AMQP10)
   file(READ_SYMLINK "${CAPI_PROTON_LINK_LIBRARIES}" _proton_name)
   file(REAL_PATH "${CAPI_PROTON_LINK_LIBRARIES}" _proton_file)
@@ -37,7 +42,7 @@ install(CODE "
       OUTPUT_FILE \"${CAPI_COMPLETIONS}/\${shell}\" COMMAND_ERROR_IS_FATAL ANY)
   endforeach()")
 # The shells look for a file of the name of the program; zsh reads the names inside.
-foreach(program capi capitoolbelt)
+foreach(program capi capitoolbelt capidaemon)
   install(FILES "${CAPI_COMPLETIONS}/bash"
     DESTINATION "share/bash-completion/completions" RENAME ${program})
   install(FILES "${CAPI_COMPLETIONS}/fish"
@@ -59,6 +64,10 @@ foreach(package libre2 libutf8proc libxxhash libsqlite3 libyaml-cpp rapidjson nl
   install(FILES "/usr/share/doc/${package}-dev/copyright"
     DESTINATION "${CAPI_INSTALL_DOC}/licenses" RENAME "${package}.txt" OPTIONAL)
 endforeach()
+install(FILES /usr/share/doc/libboost1.81-dev/copyright
+  DESTINATION "${CAPI_INSTALL_DOC}/licenses" RENAME boost.txt OPTIONAL)
+install(FILES /usr/share/doc/prometheus-cpp-dev/copyright
+  DESTINATION "${CAPI_INSTALL_DOC}/licenses" RENAME prometheus-cpp.txt OPTIONAL)
 if(CAPI_WITH_RABBITMQ)
   install(FILES "/usr/share/doc/librabbitmq-dev/copyright"
     DESTINATION "${CAPI_INSTALL_DOC}/licenses" RENAME librabbitmq.txt OPTIONAL)

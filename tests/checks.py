@@ -28,7 +28,7 @@ ARROWS = {
     "python": ["data", "exec"],
     "node": ["store", "formats", "files", "python", "script", "expr"],
     "workflow": ["node", "state", "queue", "script"],
-    "service": ["workflow", "config"],
+    "service": ["workflow", "config", "http"],
     "diagram": ["script"],
     "cli": ["service", "diagram"],
 }
