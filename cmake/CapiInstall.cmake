@@ -13,25 +13,20 @@ foreach(program capitoolbelt capidaemon)
     file(CREATE_LINK capi \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/bin/${program}\" SYMBOLIC)")
 endforeach()
 
-# Exactly those libraries of the wheel that the program needs, directly or through others.
+# Exactly those libraries of the wheel that the program needs, directly or through others, and Proton
+# and prometheus-cpp, which few machines have. Debian's file has another name than the one that programs ask for.
 install(CODE "
   file(GET_RUNTIME_DEPENDENCIES
     EXECUTABLES \"$<TARGET_FILE:capi>\"
     RESOLVED_DEPENDENCIES_VAR libraries
     DIRECTORIES \"${CAPI_ARROW_LIBDIR}\"
-    PRE_INCLUDE_REGEXES \"^lib(arrow|parquet)\"
+    PRE_INCLUDE_REGEXES \"^lib(arrow|parquet|qpid-proton|prometheus-cpp)\"
     PRE_EXCLUDE_REGEXES \".*\")
-  file(INSTALL DESTINATION \"\${CMAKE_INSTALL_PREFIX}/lib\" TYPE SHARED_LIBRARY FILES \${libraries})")
-
-# Unlike the other libraries of Debian these are not found on many machines.
-file(READ_SYMLINK "${CAPI_PROMETHEUS_LINK_LIBRARIES}" _prometheus_name)
-file(REAL_PATH "${CAPI_PROMETHEUS_LINK_LIBRARIES}" _prometheus_file)
-install(PROGRAMS "${_prometheus_file}" DESTINATION lib RENAME "${_prometheus_name}")
-if(CAPI_WITH_AMQP10)
-  file(READ_SYMLINK "${CAPI_PROTON_LINK_LIBRARIES}" _proton_name)
-  file(REAL_PATH "${CAPI_PROTON_LINK_LIBRARIES}" _proton_file)
-  install(PROGRAMS "${_proton_file}" DESTINATION lib RENAME "${_proton_name}")
-endif()
+  foreach(library \${libraries})
+    file(REAL_PATH \"\${library}\" file)
+    get_filename_component(name \"\${library}\" NAME)
+    file(INSTALL DESTINATION \"\${CMAKE_INSTALL_PREFIX}/lib\" TYPE PROGRAM FILES \"\${file}\" RENAME \"\${name}\")
+  endforeach()")
 
 # Completions are printed by the program itself.
 set(CAPI_COMPLETIONS "${CMAKE_BINARY_DIR}/completions")

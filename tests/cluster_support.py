@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 
+import pika
 from integration_support import ROOT, World, expect
 
 sys.path.insert(0, str(ROOT))
@@ -25,9 +26,12 @@ LEASE_MS = 2000
 
 
 class Cluster:
+    def __init__(self, **cassandra):
+        self._cassandra = {"heap_mb": 512, **cassandra}
+
     def __enter__(self):
         self._stack = contextlib.ExitStack()
-        self.cassandra = self._stack.enter_context(CassandraCluster(heap_mb=512))
+        self.cassandra = self._stack.enter_context(CassandraCluster(**self._cassandra))
         self.rabbitmq = self._stack.enter_context(RabbitMq())
         return self
 
@@ -40,6 +44,16 @@ class Cluster:
                 "CAPI_CASSANDRA_KEYSPACE_REPLICATION_CONFIG": "{'class': 'SimpleStrategy', 'replication_factor': 1}",
                 "CAPI_AMQP_URL": self.rabbitmq.environment()["CAPI_TEST_RABBITMQ"],
                 "CAPI_DAEMON_LEASE_TIME": str(LEASE_MS), **further}
+
+
+@contextlib.contextmanager
+def channel(cluster):
+    """A channel to the broker, of a client that is not ours."""
+    connection = pika.BlockingConnection(pika.URLParameters(cluster.environment()["CAPI_AMQP_URL"] + "%2F"))
+    try:
+        yield connection.channel()
+    finally:
+        connection.close()
 
 
 class Daemon:

@@ -19,7 +19,7 @@ import urllib.error
 import urllib.request
 
 import integration_test
-from cluster_support import LEASE_MS, Cluster, ClusterWorld, Daemons, wait_until
+from cluster_support import LEASE_MS, Cluster, ClusterWorld, Daemons, channel, wait_until
 from integration_support import ROOT, World, expect, statuses
 
 EMBEDDED_PARITY = ["test_parity_lookup_single_run", "test_parity_lookup_two_runs", "test_parity_tag_single_run", "test_parity_tag_two_runs"]
@@ -211,6 +211,69 @@ def test_queue_purged_and_deleted(world):
             lookup.start(keyspace)
             time.sleep(0.5)
             world.cluster.rabbitmq.ctl("delete_queue", "capi.batches")
+            lookup.check(*lookup.follow(keyspace))
+
+
+QUEUE = "capi.batches"
+WRITE_TIMEOUT_MS = 20
+
+
+def test_messages_doubled_reordered_and_garbage(world):
+    """Whatever is in the queue, each batch is executed once: all daemons are told about all batches again and again."""
+    random.seed(7)
+    garbage = [b"", b"{", b"\xff" * 100, b'{"v":1,"ks":"no such keyspace","run":1,"node":0,"begin":0,"end":1}', b"[" * 5000,
+               b'{"v":1,"ks":"no_such_keyspace","run":1,"node":0,"begin":0,"end":1}', b'{"v":9}']
+    with tempfile.TemporaryDirectory() as temp:
+        lookup = Lookup(world, temp, 20000)
+        with Daemons(world.cluster, world.capi, 3), channel(world.cluster) as broker:
+            keyspace = lookup.keyspace()
+            lookup.start(keyspace)
+            for _ in range(20):
+                messages = [json.dumps({"v": 1, "ks": keyspace, "run": run, "node": node, "begin": begin, "end": begin + size}).encode()
+                            for run in (1, 2) for node in range(10) for begin in (-1, 0, 7, 15, 1000000) for size in (1, 5)]
+                messages += garbage
+                random.shuffle(messages)
+                for body in messages:
+                    broker.basic_publish("", QUEUE, body)
+                time.sleep(0.05)
+            lookup.check(*lookup.follow(keyspace))
+            batches = json.loads(world.capi_on_cluster("history", keyspace, "--run", "1", "--node", "items_inner", "--output", "json").stdout)
+            expect([batch["status"] for batch in batches] == ["success"] * 20, batches)
+
+
+def test_clocks_that_are_wrong(world):
+    """No decision depends on the time of a daemon: minutes of difference in both directions."""
+    library = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
+    with tempfile.TemporaryDirectory() as temp:
+        lookup = Lookup(world, temp, 20000)
+        with Daemons(world.cluster, world.capi, 1) as daemons:
+            for skew in ("-7m", "+11m"):
+                daemons.add({"LD_PRELOAD": library, "FAKETIME": skew, "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+                             "NO_FAKE_STAT": "1"})  # files have the times of the server that keeps them
+            for _ in range(2):
+                lookup.check(*lookup.follow(lookup.keyspace()))
+            keyspace = lookup.keyspace()
+            lookup.start(keyspace)
+            time.sleep(1)
+            daemons.daemons[1].kill()
+            lookup.check(*lookup.follow(keyspace))
+
+
+def test_write_timeouts(world):
+    """A server that gives up writes, also conditional ones, after a few milliseconds: outcomes are unknown again and again."""
+    with Cluster(write_timeout_ms=WRITE_TIMEOUT_MS) as cluster, tempfile.TemporaryDirectory() as temp:
+        slow = ClusterWorld(world.capi, world.full, cluster)
+        lookup = Lookup(slow, temp, 3000)
+        node = cluster.cassandra.nodes[0]
+        with Daemons(cluster, world.capi, 2):
+            keyspace = lookup.keyspace()
+            lookup.start(keyspace)
+            for _ in range(10):
+                # Longer than the time-out: what is under way ends with it.
+                node.pause()
+                time.sleep(0.15)
+                node.resume()
+                time.sleep(0.2)
             lookup.check(*lookup.follow(keyspace))
 
 

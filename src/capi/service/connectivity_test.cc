@@ -2,8 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include "capi/service/keyspace.h"
-
 namespace capi::service {
 namespace {
 
@@ -23,28 +21,6 @@ TEST(ConnectivityTest, AClusterNeedsAQueue) {
   config::Config config;
   config.cassandra.hosts = {"a", "b"};
   EXPECT_EQ(InfoOf(CheckQueue(config).status()).error_class, "no_queue");
-  EXPECT_FALSE(KeyspaceOptionsOf(config, "ks").ok());
-}
-
-TEST(ConnectivityTest, TheQueueThatIsChosen) {
-  config::Config config;
-  EXPECT_EQ(QueueUrlOf(config), "");
-  config.capimq_client.url = "http://h:7654";
-  EXPECT_EQ(QueueUrlOf(config), "http://h:7654");
-  config.amqp.url = "amqp://u:p@rabbit/";
-  EXPECT_EQ(QueueUrlOf(config), "amqp://u:p@rabbit/");
-  config.amqp10.url = "amqp://u:p@artemis/";
-  EXPECT_EQ(QueueUrlOf(config), "amqp://u:p@rabbit/");  // no address
-  config.amqp10.address = "capillaries";
-  EXPECT_EQ(QueueUrlOf(config), "amqp://u:p@artemis/");
-  config.mq_type = "AMQP";
-  EXPECT_EQ(QueueUrlOf(config), "amqp://u:p@rabbit/");
-  config.mq_type = "capimq";
-  EXPECT_EQ(QueueUrlOf(config), "http://h:7654");
-  config.mq_type = "amqp10";
-  EXPECT_EQ(QueueUrlOf(config), "amqp://u:p@artemis/");
-  config.amqp10.address = "";
-  EXPECT_EQ(QueueUrlOf(config), "");
 }
 
 TEST(ConnectivityTest, PasswordsAreNotShown) {

@@ -392,8 +392,7 @@ TEST_F(EngineTest, AnErrorOfTheEngineItselfLeavesTheRunResumable) {
 TEST_F(EngineTest, HistoryTellsRunsNodesBatchesAndFiles) {
   UseChain(3);
   Run(Options());
-  EXPECT_EQ(ListKeyspaces(Env::Default(), directory_.Path("data")).ValueOrDie(),
-            std::vector<std::string>{"chain"});
+  EXPECT_EQ(ListKeyspaces(Location()).ValueOrDie(), std::vector<std::string>{"chain"});
   const auto runs = RunsOf(Location()).ValueOrDie();
   ASSERT_EQ(runs.size(), 1u);
   EXPECT_EQ(runs[0].run.status, RunStatus::kComplete);

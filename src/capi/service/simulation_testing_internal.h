@@ -97,7 +97,7 @@ class SimulatedWorld {
   std::string root() const { return directory_ / "world"; }
   std::string keyspace_directory() const { return directory_ / "world/data/pipeline"; }
   KeyspaceOptions keyspace() const {
-    return {env_.get(), files_.get(), directory_ / "world/data", "pipeline", vfs_->name()};
+    return {env_.get(), files_.get(), directory_ / "world/data", "pipeline", nullptr, vfs_->name()};
   }
 
   /// An input file outside the simulated disk.
