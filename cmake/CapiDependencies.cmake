@@ -77,8 +77,18 @@ add_library(Capi::Sqlite ALIAS capi_sqlite)
 capi_static_library(capi_yamlcpp libyaml-cpp.a)
 add_library(Capi::YamlCpp ALIAS capi_yamlcpp)
 
-foreach(header_only FastFloat RapidJson NlohmannJson Cli11 Spdlog)
+# Metrics as text. Debian has it as a shared library only.
+pkg_check_modules(CAPI_PROMETHEUS REQUIRED prometheus-cpp-core)
+add_library(capi_prometheus INTERFACE)
+target_link_libraries(capi_prometheus INTERFACE ${CAPI_PROMETHEUS_LINK_LIBRARIES})
+add_library(Capi::Prometheus ALIAS capi_prometheus)
+
+foreach(header_only FastFloat RapidJson NlohmannJson Cli11 Spdlog Beast)
   add_library(capi_${header_only} INTERFACE)
   add_library(Capi::${header_only} ALIAS capi_${header_only})
 endforeach()
 target_compile_definitions(capi_RapidJson INTERFACE RAPIDJSON_HAS_STDSTRING=1)
+# ThreadSanitizer does not know fences. What they order is ordered by the scheduler's mutex too.
+if(CAPI_SANITIZE MATCHES "thread")
+  target_compile_definitions(capi_Beast INTERFACE BOOST_ASIO_DISABLE_FENCED_BLOCK)
+endif()

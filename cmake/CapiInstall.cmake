@@ -7,18 +7,20 @@ set(CAPI_INSTALL_DOC "share/doc/capillaries")
 
 set_target_properties(capi PROPERTIES INSTALL_RPATH "$ORIGIN/../lib")
 install(TARGETS capi RUNTIME DESTINATION bin)
-# The original's tool, for old scripts.
-install(CODE "
-  file(CREATE_LINK capi \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/bin/capitoolbelt\" SYMBOLIC)")
+# The original's programs, for old scripts.
+foreach(program capitoolbelt capidaemon)
+  install(CODE "
+    file(CREATE_LINK capi \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/bin/${program}\" SYMBOLIC)")
+endforeach()
 
-# Exactly those libraries of the wheel that the program needs, directly or through others, and Proton,
-# which few machines have. Debian's file has another name than the one that programs ask for.
+# Exactly those libraries of the wheel that the program needs, directly or through others, and Proton
+# and prometheus-cpp, which few machines have. Debian's file has another name than the one that programs ask for.
 install(CODE "
   file(GET_RUNTIME_DEPENDENCIES
     EXECUTABLES \"$<TARGET_FILE:capi>\"
     RESOLVED_DEPENDENCIES_VAR libraries
     DIRECTORIES \"${CAPI_ARROW_LIBDIR}\"
-    PRE_INCLUDE_REGEXES \"^lib(arrow|parquet|qpid-proton)\"
+    PRE_INCLUDE_REGEXES \"^lib(arrow|parquet|qpid-proton|prometheus-cpp)\"
     PRE_EXCLUDE_REGEXES \".*\")
   foreach(library \${libraries})
     file(REAL_PATH \"\${library}\" file)
@@ -35,7 +37,7 @@ install(CODE "
       OUTPUT_FILE \"${CAPI_COMPLETIONS}/\${shell}\" COMMAND_ERROR_IS_FATAL ANY)
   endforeach()")
 # The shells look for a file of the name of the program; zsh reads the names inside.
-foreach(program capi capitoolbelt)
+foreach(program capi capitoolbelt capidaemon)
   install(FILES "${CAPI_COMPLETIONS}/bash"
     DESTINATION "share/bash-completion/completions" RENAME ${program})
   install(FILES "${CAPI_COMPLETIONS}/fish"
@@ -57,6 +59,10 @@ foreach(package libre2 libutf8proc libxxhash libsqlite3 libyaml-cpp rapidjson nl
   install(FILES "/usr/share/doc/${package}-dev/copyright"
     DESTINATION "${CAPI_INSTALL_DOC}/licenses" RENAME "${package}.txt" OPTIONAL)
 endforeach()
+install(FILES /usr/share/doc/libboost1.81-dev/copyright
+  DESTINATION "${CAPI_INSTALL_DOC}/licenses" RENAME boost.txt OPTIONAL)
+install(FILES /usr/share/doc/prometheus-cpp-dev/copyright
+  DESTINATION "${CAPI_INSTALL_DOC}/licenses" RENAME prometheus-cpp.txt OPTIONAL)
 if(CAPI_WITH_RABBITMQ)
   install(FILES "/usr/share/doc/librabbitmq-dev/copyright"
     DESTINATION "${CAPI_INSTALL_DOC}/licenses" RENAME librabbitmq.txt OPTIONAL)

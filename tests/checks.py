@@ -13,6 +13,7 @@ SOURCES = ROOT / "src" / "capi"
 # Rooms that a room may include, directly or through others (docs/design/rooms.md).
 ARROWS = {
     "base": [],
+    "http": ["base"],
     "exec": ["base"],
     "data": ["base"],
     "expr": ["data"],
@@ -27,7 +28,7 @@ ARROWS = {
     "python": ["data", "exec"],
     "node": ["store", "formats", "files", "python", "script", "expr"],
     "workflow": ["node", "state", "queue", "script"],
-    "service": ["workflow", "config"],
+    "service": ["workflow", "config", "http"],
     "diagram": ["script"],
     "cli": ["service", "diagram"],
 }

@@ -10,10 +10,13 @@ import os
 import pathlib
 import random
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
+import urllib.request
 
 import integration_test
 from cluster_support import LEASE_MS, Cluster, ClusterWorld, Daemons, channel, wait_until
@@ -404,6 +407,106 @@ def test_wrong_settings_of_a_daemon(world):
                               ({"CAPI_AMQP_URL": ""}, "no queue for it"), ({"CAPI_AMQP_URL": "http://x"}, "amqp")):
         process = world.call(["daemon"], None, None, environment={**world.cluster.environment(), **environment}, timeout=60)
         expect(process.returncode == 2 and text in process.stderr, f"{environment}: {process.returncode} {process.stderr}")
+
+
+# ---- Monitoring
+
+class Endpoint:
+    """What a daemon tells about itself."""
+
+    def __init__(self, daemons):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.daemon = daemons.add({"CAPI_PROMETHEUS_EXPORTER_PORT": str(self.port)})
+
+    def get(self, path):
+        """Code and text; code 0 while nobody listens."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=20) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+        except OSError:
+            return 0, ""
+
+    def await_code(self, path, code, seconds=60):
+        wait_until(lambda: self.get(path)[0] == code, seconds, f"{code} from {path}")
+
+    def metrics(self):
+        """Name with labels -> value."""
+        code, text = self.get("/metrics")
+        expect(code == 200, f"/metrics: {code}")
+        samples = [line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#")]
+        return {name: float(value) for name, value in samples}
+
+
+def test_metrics_and_health(world):
+    with tempfile.TemporaryDirectory() as temp:
+        lookup = Lookup(world, temp, 5000)
+        with Daemons(world.cluster, world.capi, 0) as daemons:
+            endpoints = [Endpoint(daemons) for _ in range(2)]
+            for endpoint in endpoints:
+                endpoint.await_code("/ready", 200)
+                endpoint.await_code("/health", 200)
+            keyspace = lookup.keyspace()
+            lookup.check(*lookup.follow(keyspace))
+            check_metrics(world, keyspace, [endpoint.metrics() for endpoint in endpoints])
+            check_outage(world, lookup, endpoints)
+
+
+def check_metrics(world, keyspace, metrics):
+    """Counters agree with the history of the only run."""
+    def look(*arguments):
+        return json.loads(world.capi_on_cluster("history", keyspace, "--run", "1", *arguments, "--output", "json").stdout)
+
+    def total(name):
+        return sum(each.get(name, 0) for each in metrics)
+
+    batches = [batch for node in look() for batch in look("--node", node["node"])]
+    batches = [batch for batch in batches if batch["batch"] >= 0]  # without finish tasks
+    expect(total('capi_batches_total{outcome="success"}') == len(batches), f"{len(batches)} batches, {metrics}")
+    for outcome in ("fail", "stopped", "fenced"):
+        expect(total(f'capi_batches_total{{outcome="{outcome}"}}') == 0, f"{outcome}: {metrics}")
+    counted = sum(value for each in metrics for name, value in each.items() if name.startswith("capi_batch_duration_seconds_count{"))
+    begun = total('capi_batches_total{outcome="success"}') + total('capi_batches_total{outcome="retried"}')
+    expect(begun <= counted <= begun + total('capi_batches_total{outcome="released"}'), f"{counted} durations: {metrics}")
+    for name, column in (("capi_rows_read_total", "rows_in"), ("capi_rows_written_total", "rows_out")):
+        rows = sum(batch[column] for batch in batches)
+        expect(rows > 0 and total(name) == rows, f"{name} is {total(name)}, history: {rows}")
+    for each in metrics:
+        expect(each["capi_active_batches"] == 0 and each["capi_broker_connected"] == 1, each)
+        expect(each["capi_db_requests_total"] > 0 and each["capi_db_errors_total"] == 0 and each["capi_db_request_window"] > 0, each)
+        expect(each["capi_lease_renewals_total"] > 0, each)
+    for name in ('capi_bytes_written_total{to="table"}', 'capi_bytes_written_total{to="file"}', "capi_daemon_msg_received_count",
+                 "capi_daemon_msg_published_count", "capi_daemon_msg_ack_count", "capi_table_cache_bytes", "capi_table_cache_hits_total",
+                 "capi_daemon_node_dep_go_count", 'capi_node_finish_duration_seconds_count{result="success"}'):
+        expect(total(name) > 0, f"{name}: {metrics}")
+
+
+def check_outage(world, lookup, endpoints):
+    """Cassandra is away for longer than the lease, and one of the daemons is told to end meanwhile."""
+    node = world.cluster.cassandra.nodes[0]
+    keyspace = lookup.keyspace()
+    lookup.start(keyspace)
+    wait_until(lambda: any(run["batches_in_hand"] > 0 for endpoint in endpoints for worker in json.loads(endpoint.get("/status")[1])["keyspaces"]
+                           if worker["name"] == keyspace for run in worker["runs"]), 60, "batches in hand")
+    node.pause()
+    try:
+        paused = time.monotonic()
+        for endpoint in endpoints:
+            endpoint.await_code("/health", 503)
+        expect(time.monotonic() - paused >= 0.5 * LEASE_MS / 1000, "not healthy long before the lease has passed")
+        expect(endpoints[0].get("/ready")[0] == 200, "an outage is no draining")
+        endpoints[0].daemon.send(signal.SIGTERM)
+        endpoints[0].await_code("/ready", 503)
+        expect(endpoints[0].get("/ready")[1] == "draining\n" and endpoints[1].get("/ready")[0] == 200, "draining")
+        expect(endpoints[0].metrics()["capi_draining"] == 1, "capi_draining")
+    finally:
+        node.resume()
+    endpoints[1].await_code("/health", 200)
+    expect(endpoints[0].daemon.process.wait(timeout=90) == 0, "the drained daemon")
+    lookup.check(*lookup.follow(keyspace))
 
 
 def main():

@@ -14,7 +14,7 @@ import tempfile
 import traceback
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-SHIPPED_LIBRARY = re.compile(r"^lib(arrow|parquet|qpid-proton)")
+SHIPPED_LIBRARY = re.compile(r"^lib(arrow|parquet|qpid-proton|prometheus)")
 COMMAND_TIMEOUT_SECONDS = 120
 
 
@@ -87,9 +87,19 @@ def test_folder_is_complete(world):
     for name in ("bin/capi", f"{documents}/README.md", f"{documents}/LICENSE", f"{documents}/docs/user-guide.md",
                  f"{documents}/examples/tutorial/script.yaml", f"{documents}/licenses/arrow/LICENSE.txt",
                  "share/bash-completion/completions/capi", "share/zsh/site-functions/_capi", "share/fish/vendor_completions.d/capi.fish",
-                 "share/bash-completion/completions/capitoolbelt", "share/fish/vendor_completions.d/capitoolbelt.fish"):
+                 "share/bash-completion/completions/capitoolbelt", "share/fish/vendor_completions.d/capitoolbelt.fish",
+                 "share/bash-completion/completions/capidaemon", "share/fish/vendor_completions.d/capidaemon.fish",
+                 f"{documents}/licenses/prometheus-cpp.txt", f"{documents}/licenses/boost.txt"):
         expect(name in names, f"missing: {name}")
     expect(os.access(world.installed.program, os.X_OK), "bin/capi is not executable")
+
+
+def test_old_programs_are_links(world):
+    for name in ("capitoolbelt", "capidaemon"):
+        link = world.installed.folder / "bin" / name
+        expect(link.is_symlink() and os.readlink(link) == "capi", f"bin/{name} is no link to capi")
+    daemon = run([world.installed.folder / "bin" / "capidaemon"], cwd=world.scratch, env={"PATH": "/usr/bin:/bin", "HOME": str(world.scratch)})
+    expect(daemon.returncode == 2 and "a daemon works on a cluster" in daemon.stderr, f"{daemon.returncode} {daemon.stderr}")
 
 
 def test_licences_of_crates_are_shipped_with_the_cluster(world):

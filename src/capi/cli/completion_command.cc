@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -31,6 +32,32 @@ std::vector<CommandWords> WordsOf(const CLI::App& app) {
     commands.push_back(std::move(words));
   }
   return commands;
+}
+
+/// The options of the command `daemon`, which `capidaemon` is a name of.
+std::string DaemonOptions(const std::vector<CommandWords>& commands) {
+  for (const CommandWords& command : commands) {
+    if (command.name == "daemon") return Joined(command.options);
+  }
+  return "";
+}
+
+/// `capidaemon`: options only.
+void PrintDaemon(const std::string& shell, const std::string& options) {
+  if (shell == "bash") {
+    std::printf("complete -o filenames -W '%s' -f capidaemon\n", options.c_str());
+  } else if (shell == "zsh") {
+    std::printf(
+        "_capidaemon() {\n"
+        "  [[ ${words[CURRENT]} == -* ]] && compadd -- %s || _files\n"
+        "}\n",
+        options.c_str());
+  } else {
+    std::istringstream words(options);
+    for (std::string word; words >> word;) {
+      std::printf("complete -c capidaemon -l %s\n", word.substr(2).c_str());
+    }
+  }
 }
 
 /// The program `capi`, or the original's `capitoolbelt`, whose flags are written -name=value.
@@ -124,7 +151,7 @@ void AddCompletionCommand(CLI::App* app, int* exit_code) {
     if (*shell == "bash") std::printf("# bash completion: eval \"$(capi completion bash)\"\n");
     if (*shell == "zsh") {
       std::printf(
-          "#compdef capi capitoolbelt\n"
+          "#compdef capi capitoolbelt capidaemon\n"
           "# zsh completion: eval \"$(capi completion zsh)\"\n");
     }
     if (*shell == "fish") std::printf("# fish completion: capi completion fish | source\n");
@@ -133,14 +160,20 @@ void AddCompletionCommand(CLI::App* app, int* exit_code) {
       if (*shell == "zsh") PrintZsh(program, commands);
       if (*shell == "fish") PrintFish(program, commands);
     }
+    PrintDaemon(*shell, DaemonOptions(programs.front().second));
     // Loaded by name, the file itself is the function; evaluated, it must register them.
     if (*shell == "zsh") {
       std::printf(
           "if [[ $funcstack[1] == _capi ]]; then\n"
-          "  if [[ $service == capitoolbelt ]]; then _capitoolbelt \"$@\"; else _capi \"$@\"; fi\n"
+          "  case $service in\n"
+          "    capitoolbelt) _capitoolbelt \"$@\" ;;\n"
+          "    capidaemon) _capidaemon \"$@\" ;;\n"
+          "    *) _capi \"$@\" ;;\n"
+          "  esac\n"
           "else\n"
           "  compdef _capi capi\n"
           "  compdef _capitoolbelt capitoolbelt\n"
+          "  compdef _capidaemon capidaemon\n"
           "fi\n");
     }
     *exit_code = kExitOk;

@@ -11,8 +11,10 @@
 #include "capi/cli/run_execution.h"
 #include "capi/cli/signal_watcher.h"
 #include "capi/cli/text_table.h"
+#include "capi/cli/version.h"
 #include "capi/service/cluster.h"
 #include "capi/service/daemon/daemon.h"
+#include "capi/service/daemon/daemon_endpoint.h"
 #include "capi/service/message_broker.h"
 
 namespace capi::cli {
@@ -23,6 +25,7 @@ struct DaemonArguments {
   std::string threads;
   std::string memory_limit;
   std::string data_directory;
+  std::string metrics_port;
   int64_t drain_seconds = 30;
 };
 
@@ -51,23 +54,47 @@ Result<std::unique_ptr<service::Daemon>> MakeDaemon(const config::Config& config
   return daemon;
 }
 
+/// Null if the settings name no port.
+Result<std::unique_ptr<http::Server>> ServeMetrics(const config::Config& config,
+                                                   const service::Daemon* daemon) {
+  if (config.log.prometheus_exporter_port == 0) return nullptr;
+  service::EndpointOptions options;
+  options.address = config.daemon_listen_address;
+  options.port = static_cast<uint16_t>(config.log.prometheus_exporter_port);
+  options.lease_ms = config.lease_time_ms;
+  options.version = kVersion;
+  CAPI_ASSIGN_OR_RETURN(std::unique_ptr<http::Server> server,
+                        service::ServeDaemon(options, daemon));
+  std::fprintf(stderr, "metrics: http://%s:%u/metrics\n", options.address.c_str(),
+               static_cast<unsigned>(server->port()));
+  return server;
+}
+
+Status RunDaemon(const config::Config& config, const DaemonArguments& arguments,
+                 SignalWatcher* signals) {
+  CAPI_ASSIGN_OR_RETURN(const std::unique_ptr<service::Daemon> daemon,
+                        MakeDaemon(config, arguments));
+  CAPI_ASSIGN_OR_RETURN(const std::unique_ptr<http::Server> server,
+                        ServeMetrics(config, daemon.get()));
+  signals->Start([&daemon](const char* reason) {
+    std::fprintf(stderr, "draining: batches under way are finished, no new ones begin\n");
+    daemon->Drain(reason);
+  });
+  const Status status = daemon->Run();
+  signals->Stop();
+  return status;
+}
+
 int RunDaemonCommand(const CLI::App& app, const DaemonArguments& arguments) {
   const std::optional<config::Config> config =
       LoadConfigOf(app, "capidaemon",
                    {{"data_dir", arguments.data_directory, "--data-dir"},
                     {"threads", arguments.threads, "--threads"},
-                    {"memory_limit", arguments.memory_limit, "--memory-limit"}});
+                    {"memory_limit", arguments.memory_limit, "--memory-limit"},
+                    {"log.prometheus_exporter_port", arguments.metrics_port, "--metrics-port"}});
   if (!config) return kExitUsage;
   SignalWatcher signals;  // before the daemon makes threads, so that they inherit the mask
-  const Result<std::unique_ptr<service::Daemon>> daemon = MakeDaemon(*config, arguments);
-  Status status = daemon.status();
-  if (daemon.ok()) {
-    signals.Start([&daemon](const char* reason) {
-      std::fprintf(stderr, "draining: batches under way are finished, no new ones begin\n");
-      (*daemon)->Drain(reason);
-    });
-    status = (*daemon)->Run();
-  }
+  const Status status = RunDaemon(*config, arguments, &signals);
   if (status.ok()) return kExitOk;
   PrintDiagnostics({}, {status});
   return ExitCodeOf(status);
@@ -86,6 +113,11 @@ void AddDaemonCommand(CLI::App* app, int* exit_code) {
   command->add_option("--data-dir", arguments->data_directory,
                       "Where caches and spill files are kept (default: setting data_dir, else "
                       "~/.local/share/capillaries)");
+  command
+      ->add_option("--metrics-port", arguments->metrics_port,
+                   "Port of /metrics, /health, /ready and /status; 0 = off (default: setting "
+                   "log.prometheus_exporter_port)")
+      ->check(CLI::Range(0, 65535));
   command
       ->add_option("--drain-seconds", arguments->drain_seconds,
                    "How long batches under way may take after SIGTERM (default: 30)")

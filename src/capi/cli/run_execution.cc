@@ -97,6 +97,7 @@ Result<service::RunSummary> ExecuteRun(
     }
     display->Stop(final);
   }
+  signals.Stop();
   return summary;
 }
 

@@ -28,7 +28,9 @@ void SignalWatcher::Start(std::function<void(const char* reason)> on_signal) {
   });
 }
 
-SignalWatcher::~SignalWatcher() {
+SignalWatcher::~SignalWatcher() { Stop(); }
+
+void SignalWatcher::Stop() {
   if (!thread_.joinable()) return;
   pthread_kill(thread_.native_handle(), SIGUSR1);
   thread_.join();

@@ -21,6 +21,8 @@ class SignalWatcher {
   /// ends the process at once with kExitInterrupted: nothing partial is visible then, and what was
   /// not committed is done again.
   void Start(std::function<void(const char* reason)> on_signal);
+  /// Returns when `on_signal` will not be called any more: before what it uses is destroyed.
+  void Stop();
 
  private:
   sigset_t signals_;

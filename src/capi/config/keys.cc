@@ -140,11 +140,11 @@ void DeclarePrograms(std::vector<Key>* keys) {
   keys->push_back(Declare(
       "log.log_file", "CAPI_LOG_FILE", "log file of a daemon, besides standard output",
       +[](Config* c) { return &c->log.file; }));
-  keys->push_back(Within(
-      Declare(
-          "log.prometheus_exporter_port", "CAPI_PROMETHEUS_EXPORTER_PORT",
-          "port of /metrics; 0 = off", +[](Config* c) { return &c->log.prometheus_exporter_port; }),
-      0, kMostPort));
+  keys->push_back(Within(Declare(
+                             "log.prometheus_exporter_port", "CAPI_PROMETHEUS_EXPORTER_PORT",
+                             "port of a daemon for /metrics, /health, /ready and /status; 0 = off",
+                             +[](Config* c) { return &c->log.prometheus_exporter_port; }),
+                         0, kMostPort));
   keys->push_back(Declare(
       "handler_executable_type", "", "name of the program kind in log lines",
       +[](Config* c) { return &c->handler_executable_type; }));
@@ -159,6 +159,10 @@ void DeclarePrograms(std::vector<Key>* keys) {
                                    "a daemon that shows no sign of life for this long is given up",
                                    +[](Config* c) { return &c->lease_time_ms; }),
                                1000, kHour));
+  keys->push_back(Declare(
+      "daemon.listen_address", "CAPI_DAEMON_LISTEN_ADDRESS",
+      "IP address of that port; 0.0.0.0 = all of the machine",
+      +[](Config* c) { return &c->daemon_listen_address; }));
   keys->push_back(Within(Declare(
                              "webapi.webapi_port", "CAPI_WEBAPI_PORT", "port of the web API",
                              +[](Config* c) { return &c->webapi_port; }),

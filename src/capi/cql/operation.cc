@@ -133,6 +133,7 @@ void Operation::OnReply(void* self, const CapiCqlReply* reply) {
 }
 
 void Operation::Receive(const CapiCqlReply& reply) {
+  link_->last_answer.store(Clock::now(), std::memory_order_relaxed);
   // A server that takes a good part of the time-out is close to not keeping it.
   const bool slow =
       task_.kind == Kind::kExecute && Clock::now() - sent_ > Millis(link_->options.timeout_ms / 4);

@@ -57,6 +57,7 @@ struct Link {
   std::atomic<int64_t> errors{0};
   std::atomic<int64_t> bytes_written{0};
   std::atomic<int64_t> bytes_read{0};
+  std::atomic<Clock::time_point> last_answer{Clock::now()};
 
  private:
   std::mutex mutex_;

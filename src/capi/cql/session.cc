@@ -277,6 +277,9 @@ SessionCounters SessionImpl::counters() const {
   counters.bytes_read = link_.bytes_read.load(std::memory_order_relaxed);
   counters.in_flight = link_.window.in_flight();
   counters.window = link_.window.size();
+  counters.since_answer_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
+                                 Clock::now() - link_.last_answer.load(std::memory_order_relaxed))
+                                 .count();
   return counters;
 }
 

@@ -94,6 +94,8 @@ struct SessionCounters {
   int64_t bytes_read = 0;
   int64_t in_flight = 0;
   int64_t window = 0;
+  /// Since a server last did what was asked.
+  int64_t since_answer_ms = 0;
 };
 
 /// Thread-safe.

@@ -18,6 +18,18 @@ namespace capi::service {
 /// A cluster is configured: cassandra.hosts.
 bool UsesCluster(const config::Config& config);
 
+/// What the connections to the database did since they were made.
+struct ClusterCounters {
+  int64_t requests = 0;
+  int64_t retries = 0;
+  int64_t errors = 0;
+  int64_t bytes_written = 0;
+  int64_t bytes_read = 0;
+  int64_t in_flight = 0;
+  int64_t window = 0;           ///< of requests in flight, as the servers' load allows now
+  int64_t since_answer_ms = 0;  ///< since a server last did what was asked
+};
+
 /// The database. Thread-safe; outlives what was opened through it. Errors besides those said: as
 /// in cql/session.h.
 class Cluster {
@@ -36,6 +48,9 @@ class Cluster {
   virtual Result<std::unique_ptr<store::BlobStore>> OpenBlobs(const std::string& keyspace) = 0;
   /// Those with workflow tables, sorted.
   virtual Result<std::vector<std::string>> Keyspaces() = 0;
+  /// Asks for as little as can be asked for.
+  virtual Status Check() = 0;
+  virtual ClusterCounters counters() const = 0;
   /// Returns when it is gone. kUser error "unknown_keyspace".
   virtual Status Drop(const std::string& keyspace) = 0;
 };

@@ -139,9 +139,9 @@ Result<std::unique_ptr<Keyspace>> Keyspace::OpenForSharing(
   std::unique_ptr<Keyspace> keyspace(new Keyspace(options));
   CAPI_RETURN_NOT_OK(keyspace->OpenOnCluster(/*create=*/false));
   // Before the tables: what an owner writes is garbage unless it is known as living.
-  CAPI_ASSIGN_OR_RETURN(
-      keyspace->lease_,
-      workflow::LeaseKeeper::Start(options.env, keyspace->state(), lease_ms, std::move(on_lost)));
+  CAPI_ASSIGN_OR_RETURN(keyspace->lease_,
+                        workflow::LeaseKeeper::Start(options.env, keyspace->state(), lease_ms,
+                                                     std::move(on_lost), options.counters));
   CAPI_RETURN_NOT_OK(keyspace->OpenTables());
   CAPI_RETURN_NOT_OK(options.env->CreateDirectories(keyspace->spill_directory()));
   return keyspace;
@@ -194,6 +194,7 @@ Status Keyspace::OpenTables() {
     store::SharedStoreOptions shared;
     shared.env = env;
     shared.cache_directory = directory_ + "/cache";
+    shared.counters = options_.cache_counters;
     // One who only reads writes nothing that could be taken for garbage.
     shared.owner =
         lease_ != nullptr ? lease_->owner() : static_cast<int64_t>(env->Random() >> 1) | 1;

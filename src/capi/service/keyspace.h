@@ -41,6 +41,9 @@ struct KeyspaceOptions {
   std::string name;
   std::shared_ptr<Cluster> cluster;  ///< null = embedded
   std::string sqlite_vfs;            ///< tests
+  // On a cluster, for metrics; null = nobody asks. The first outlives the keyspace.
+  workflow::ExecutionCounters* counters = nullptr;
+  std::shared_ptr<store::CacheCounters> cache_counters;
 };
 
 /// The keyspace where the settings say; connects if they name a cluster. kUser

@@ -97,7 +97,13 @@ class SimulatedWorld {
   std::string root() const { return directory_ / "world"; }
   std::string keyspace_directory() const { return directory_ / "world/data/pipeline"; }
   KeyspaceOptions keyspace() const {
-    return {env_.get(), files_.get(), directory_ / "world/data", "pipeline", nullptr, vfs_->name()};
+    KeyspaceOptions options;
+    options.env = env_.get();
+    options.files = files_.get();
+    options.data_directory = directory_ / "world/data";
+    options.name = "pipeline";
+    options.sqlite_vfs = vfs_->name();
+    return options;
   }
 
   /// An input file outside the simulated disk.

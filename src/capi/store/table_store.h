@@ -190,6 +190,7 @@ struct FreezeResult {
 };
 
 class BlobStore;
+struct CacheCounters;
 
 struct SharedStoreOptions {
   Env* env = nullptr;
@@ -203,6 +204,8 @@ struct SharedStoreOptions {
   /// Of what is sent and not acknowledged, and of what is asked for and has not arrived.
   int64_t max_bytes_in_flight = int64_t{16} << 20;
   int32_t piece_bytes = 256 << 10;
+  /// Of all stores it is given to; null = nobody asks.
+  std::shared_ptr<CacheCounters> counters;
 };
 
 /// All tables of one keyspace: in one directory of this machine, or in a BlobStore shared with

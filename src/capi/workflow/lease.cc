@@ -17,23 +17,28 @@ constexpr int64_t kRenewalsPerLease = 3;
 
 }  // namespace
 
-Result<std::unique_ptr<LeaseKeeper>> LeaseKeeper::Start(
-    Env* env, state::StateStore* state, int64_t lease_ms,
-    std::function<void(const Status&)> on_lost) {
+Result<std::unique_ptr<LeaseKeeper>> LeaseKeeper::Start(Env* env, state::StateStore* state,
+                                                        int64_t lease_ms,
+                                                        std::function<void(const Status&)> on_lost,
+                                                        ExecutionCounters* counters) {
   state::OwnerRecord owner;
   // Positive, because 0 means nobody.
   owner.owner = static_cast<int64_t>(env->Random() >> 1) | 1;
   owner.instance = ProcessInstance();
   CAPI_RETURN_NOT_OK(state->RegisterOwner(owner));
-  std::unique_ptr<LeaseKeeper> keeper(
-      new LeaseKeeper(state, owner.owner, lease_ms / kRenewalsPerLease, std::move(on_lost)));
+  std::unique_ptr<LeaseKeeper> keeper(new LeaseKeeper(
+      state, owner.owner, lease_ms / kRenewalsPerLease, std::move(on_lost), counters));
   keeper->thread_ = std::thread([raw = keeper.get()] { raw->Renew(); });
   return keeper;
 }
 
 LeaseKeeper::LeaseKeeper(state::StateStore* state, state::OwnerId owner, int64_t interval_ms,
-                         std::function<void(const Status&)> on_lost)
-    : state_(state), owner_(owner), interval_ms_(interval_ms), on_lost_(std::move(on_lost)) {}
+                         std::function<void(const Status&)> on_lost, ExecutionCounters* counters)
+    : state_(state),
+      owner_(owner),
+      interval_ms_(interval_ms),
+      on_lost_(std::move(on_lost)),
+      counters_(counters) {}
 
 LeaseKeeper::~LeaseKeeper() { StopThread(); }
 
@@ -68,6 +73,7 @@ void LeaseKeeper::Renew() {
       on_lost_(CancelledError("another process took over the work of this one"));
       return;
     }
+    if (counters_ != nullptr) counters_->lease_renewals.fetch_add(1);
     lock.lock();
   }
 }

@@ -15,6 +15,7 @@
 #include "capi/base/env.h"
 #include "capi/base/status.h"
 #include "capi/state/state_store.h"
+#include "capi/workflow/execution_counters.h"
 
 namespace capi::workflow {
 
@@ -25,10 +26,11 @@ class LeaseKeeper {
  public:
   /// on_lost is called at most once, from the keeper's thread, when somebody expired the owner or
   /// the state cannot be written any more: the process must stop working under this owner. Passing
-  /// errors of the state (kRetriable) are waited out.
+  /// errors of the state (kRetriable) are waited out. `counters` may be null; outlives the keeper.
   static Result<std::unique_ptr<LeaseKeeper>> Start(Env* env, state::StateStore* state,
                                                     int64_t lease_ms,
-                                                    std::function<void(const Status&)> on_lost);
+                                                    std::function<void(const Status&)> on_lost,
+                                                    ExecutionCounters* counters = nullptr);
   ~LeaseKeeper();
   state::OwnerId owner() const { return owner_; }
   /// Stops renewing and gives up ownership; claims still held are given back.
@@ -36,7 +38,7 @@ class LeaseKeeper {
 
  private:
   LeaseKeeper(state::StateStore* state, state::OwnerId owner, int64_t interval_ms,
-              std::function<void(const Status&)> on_lost);
+              std::function<void(const Status&)> on_lost, ExecutionCounters* counters);
   void Renew();
   void StopThread();
 
@@ -44,6 +46,7 @@ class LeaseKeeper {
   const state::OwnerId owner_;
   const int64_t interval_ms_;
   const std::function<void(const Status&)> on_lost_;
+  ExecutionCounters* const counters_;
   std::mutex mutex_;
   std::condition_variable wakeup_;
   bool stop_ = false;

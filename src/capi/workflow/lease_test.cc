@@ -25,14 +25,17 @@ class LeaseTest : public testing::Test {
 };
 
 TEST_F(LeaseTest, AKeeperRenews) {
-  auto keeper =
-      LeaseKeeper::Start(Env::Default(), state_.get(), 15, [](const Status&) {}).ValueOrDie();
+  ExecutionCounters counters;
+  auto keeper = LeaseKeeper::Start(
+                    Env::Default(), state_.get(), 15, [](const Status&) {}, &counters)
+                    .ValueOrDie();
   EXPECT_GT(keeper->owner(), 0);
   for (int i = 0; i < 200 && state_->Owners()->at(0).renewals < 2; ++i) {
     Env::Default()->SleepMillis(5);
   }
   EXPECT_GE(state_->Owners()->at(0).renewals, 2);
   ASSERT_TRUE(keeper->Close().ok());
+  EXPECT_GE(counters.lease_renewals, 2);
   EXPECT_TRUE(state_->Owners()->empty());
 }
 

@@ -31,6 +31,7 @@ struct RunExecutorImpl::Group {
     NodeState* node = nullptr;
     AttemptEnd end;
     node::RowCounts counts;
+    int64_t nanos = 0;
     std::optional<store::AttemptManifest> manifest;
     std::vector<FileRecord> planned;  ///< temp files of the attempt
   };
@@ -112,6 +113,7 @@ void RunExecutorImpl::Classify(std::vector<FinishedAttempt> finished, Group* gro
     if ((cancelled && !stop_requested_) || interrupted || unwanted) {
       group->releases.push_back(
           {id, claim.attempt, environment_.owner, "cancelled", attempt.status.message()});
+      Count(node, claim.batch_index, BatchOutcome::kReleased, attempt.nanos);
       group->discarded.insert(group->discarded.end(), attempt.files.begin(), attempt.files.end());
       continue;
     }
@@ -120,6 +122,7 @@ void RunExecutorImpl::Classify(std::vector<FinishedAttempt> finished, Group* gro
       const int tries = node->tries[claim.batch_index];
       group->releases.push_back(
           {id, claim.attempt, environment_.owner, "retried", Describe(attempt.status)});
+      Count(node, claim.batch_index, BatchOutcome::kRetried, attempt.nanos);
       group->discarded.insert(group->discarded.end(), attempt.files.begin(), attempt.files.end());
       group->repetitions.push_back({{run_.run_id, node->record.id.node_index, node->record.depth,
                                      claim.batch_index, claim.batch_index + 1},
@@ -133,6 +136,7 @@ void RunExecutorImpl::Classify(std::vector<FinishedAttempt> finished, Group* gro
     end.end.attempt = claim.attempt;
     end.end.owner = environment_.owner;
     end.counts = attempt.result.counts;
+    end.nanos = attempt.nanos;
     end.end.counts = CountsToJson(end.counts);
     if (attempt.status.ok()) {
       end.end.status = NodeStatus::kSuccess;
@@ -158,6 +162,40 @@ void RunExecutorImpl::Classify(std::vector<FinishedAttempt> finished, Group* gro
       end.end.error = ToErrorRecord(attempt.status);
     }
     group->ends.push_back(std::move(end));
+  }
+}
+
+void RunExecutorImpl::Count(const NodeState* node, int64_t batch_index, BatchOutcome outcome,
+                            int64_t nanos) {
+  ExecutionCounters* counters = environment_.counters;
+  if (counters == nullptr) return;
+  if (batch_index == state::kFinishBatch) {
+    counters->CountFinish(outcome, nanos);
+  } else {
+    counters->CountBatch(node->node->type, outcome, nanos);
+  }
+}
+
+void RunExecutorImpl::CountEnds(const Group& group, const std::vector<bool>& committed) {
+  ExecutionCounters* counters = environment_.counters;
+  if (counters == nullptr) return;
+  for (size_t i = 0; i < group.ends.size(); ++i) {
+    const Group::End& end = group.ends[i];
+    const NodeStatus status = end.end.status;
+    const bool success = committed[i] && status == NodeStatus::kSuccess;
+    BatchOutcome outcome = BatchOutcome::kFenced;
+    if (committed[i]) {
+      outcome = success                               ? BatchOutcome::kSuccess
+                : status == NodeStatus::kStopReceived ? BatchOutcome::kStopped
+                                                      : BatchOutcome::kFail;
+    }
+    Count(end.node, end.end.id.batch_index, outcome, end.nanos);
+    // Rows of a finish task are those of the batches.
+    if (!success || end.end.id.batch_index == state::kFinishBatch) continue;
+    counters->rows_read.fetch_add(end.counts.in);
+    counters->rows_written.fetch_add(end.counts.out);
+    if (end.manifest) counters->table_bytes.fetch_add(end.manifest->bytes);
+    for (const FileRecord& file : end.end.files) counters->file_bytes.fetch_add(file.size);
   }
 }
 
@@ -207,6 +245,7 @@ Status RunExecutorImpl::CommitGroup(std::vector<FinishedAttempt> finished) {
       // Of a shared run others may know more: see Follow.
       return environment_.shared() ? state::Changes() : DeriveEnds(&lock);
     }));
+    CountEnds(group, committed);
     CAPI_FAULT_POINT("workflow.after_commit");
   }
   CAPI_RETURN_NOT_OK(environment_.state->ReleaseAttempts(group.releases));

@@ -169,6 +169,9 @@ Status RunExecutorImpl::ReleaseAll(const std::vector<ClaimedBatch>& batches) {
                         "cancelled",
                         "not begun"});
   }
+  if (environment_.counters != nullptr) {
+    environment_.counters->not_begun.fetch_add(static_cast<int64_t>(batches.size()));
+  }
   return environment_.state->ReleaseAttempts(releases);
 }
 
@@ -313,6 +316,9 @@ void RunExecutorImpl::SubmitWhileFree(Lock*) {
 void RunExecutorImpl::Execute(const ClaimedBatch& batch, const exec::CancelToken& cancel) {
   FinishedAttempt finished;
   finished.batch = batch;
+  ExecutionCounters* counters = environment_.counters;
+  const int64_t begun = counters != nullptr ? environment_.env->MonotonicNanos() : 0;
+  if (counters != nullptr) counters->executing.fetch_add(1);
   try {
     finished.status = batch.claim.batch_index == state::kFinishBatch
                           ? ExecuteFinish(batch, cancel, &finished)
@@ -322,6 +328,10 @@ void RunExecutorImpl::Execute(const ClaimedBatch& batch, const exec::CancelToken
   } catch (const std::exception& exception) {
     finished.status =
         BugError("exception in node " + batch.node->record.name + ": " + exception.what());
+  }
+  if (counters != nullptr) {
+    counters->executing.fetch_sub(1);
+    finished.nanos = environment_.env->MonotonicNanos() - begun;
   }
   // Not the data's fault: the run ends without an end state, and the same command goes on with it.
   if (!finished.status.ok() && KindOf(finished.status) == ErrorKind::kEnvironment) {

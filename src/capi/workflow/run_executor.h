@@ -20,6 +20,7 @@
 #include "capi/script/model.h"
 #include "capi/state/state_store.h"
 #include "capi/store/table_store.h"
+#include "capi/workflow/execution_counters.h"
 #include "capi/workflow/run_snapshot.h"
 #include "capi/workflow/table_catalog.h"
 
@@ -58,6 +59,7 @@ struct ExecutorEnvironment {
   /// nodes without a message, because messages may get lost.
   int64_t idle_claim_ms = 2000;
   bool shared() const { return offer != nullptr; }
+  ExecutionCounters* counters = nullptr;  ///< null = nothing is counted
 };
 
 /// Thread-safe.

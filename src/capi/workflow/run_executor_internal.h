@@ -40,6 +40,7 @@ struct FinishedAttempt {
   node::BatchResult result;              ///< of a batch that succeeded
   std::string frozen_manifest;           ///< of a finish task that succeeded
   std::vector<state::FileRecord> files;  ///< planned output files
+  int64_t nanos = 0;                     ///< of execution, if counted
 };
 
 class RunExecutorImpl final : public RunExecutor {
@@ -88,6 +89,9 @@ class RunExecutorImpl final : public RunExecutor {
   /// Sorts finished attempts into ends, releases and repetitions.
   struct Group;
   void Classify(std::vector<FinishedAttempt> finished, Group* group);
+  void Count(const NodeState* node, int64_t batch_index, BatchOutcome outcome, int64_t nanos);
+  /// Of attempts that were to be committed.
+  void CountEnds(const Group& group, const std::vector<bool>& committed);
   Status MakeDurable(const Group& group);
   Status DiscardFiles(const std::vector<state::FileRecord>& files);
   Status PublishFiles(const Group& group, const std::vector<bool>& committed);
@@ -106,6 +110,7 @@ class RunExecutorImpl final : public RunExecutor {
   Status EvaluateWaiting();
   struct Verdict;
   Result<Verdict> Judge(const NodeState& node);
+  Result<Verdict> CountedJudge(const NodeState& node);
   Status Enqueue(NodeState* node);
   /// Open batches of these nodes, for all processes.
   Status Offer(const std::vector<NodeState*>& nodes);

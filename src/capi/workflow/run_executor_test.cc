@@ -121,6 +121,7 @@ class RunExecutorTest : public testing::Test {
     environment.owner = owner_;
     environment.retry_delay_ms = 1;
     environment.poll_ms = 5;
+    environment.counters = &counters_;
     const Play counted = [this, play](const std::string& node, const node::BatchTask& task,
                                       const exec::CancelToken& cancel) -> Status {
       {
@@ -178,6 +179,12 @@ class RunExecutorTest : public testing::Test {
     return total;
   }
 
+  int64_t Counted(script::NodeType type, BatchOutcome outcome) const {
+    return counters_.batches[static_cast<size_t>(type)][static_cast<size_t>(outcome)]
+        .snapshot()
+        .count;
+  }
+
   TestDirectory directory_;
   std::string input_;
   Env* env_ = Env::Default();
@@ -193,6 +200,7 @@ class RunExecutorTest : public testing::Test {
   ReconcileReport reconciled_;
   state::OwnerId owner_ = 0;
   bool alike_ = false;
+  ExecutionCounters counters_;
   std::mutex mutex_;
   std::map<std::string, std::map<int64_t, int>> executed_;
   std::map<std::string, std::vector<files::Fingerprint>> inputs_;
@@ -214,6 +222,20 @@ TEST_F(RunExecutorTest, AChainRunsToItsEnd) {
   const RunSnapshot snapshot = executor_->Snapshot();
   EXPECT_EQ(snapshot.nodes[1].phase, NodePhase::kEnded);
   EXPECT_EQ(snapshot.nodes[1].batches_done, 300);
+
+  EXPECT_EQ(Counted(script::NodeType::kFileTable, BatchOutcome::kSuccess), 1);
+  EXPECT_EQ(Counted(script::NodeType::kTableTable, BatchOutcome::kSuccess), 300);
+  EXPECT_EQ(Counted(script::NodeType::kTableFile, BatchOutcome::kSuccess), 1);
+  EXPECT_EQ(counters_.finishes[static_cast<size_t>(BatchOutcome::kSuccess)].snapshot().count, 2);
+  EXPECT_EQ(counters_.rows_read, 302);
+  EXPECT_EQ(counters_.rows_written, 302);
+  EXPECT_EQ(counters_.file_bytes, 9);
+  EXPECT_GT(counters_.table_bytes, 0);
+  EXPECT_EQ(counters_.executing, 0);
+  EXPECT_EQ(counters_.dependency_go, 2);
+  EXPECT_EQ(counters_.dependency_nogo, 0);
+  EXPECT_EQ(counters_.dependency_checks.snapshot().count,
+            counters_.dependency_go + counters_.dependency_wait);
 }
 
 TEST_F(RunExecutorTest, OneThreadIsEnough) {
@@ -303,6 +325,9 @@ TEST_F(RunExecutorTest, RetriableErrorsAreTriedAgain) {
   EXPECT_EQ(attempts[0].outcome, "retried");
   EXPECT_EQ(attempts[0].text, "server is busy");
   EXPECT_EQ(directory_.Read("out/out.csv"), "rows 3\n");
+  EXPECT_EQ(Counted(script::NodeType::kTableTable, BatchOutcome::kRetried), 2);
+  EXPECT_EQ(Counted(script::NodeType::kTableTable, BatchOutcome::kSuccess), 3);
+  EXPECT_EQ(Counted(script::NodeType::kTableTable, BatchOutcome::kFail), 0);
 }
 
 TEST_F(RunExecutorTest, RetriableErrorsFailInTheEnd) {
@@ -316,6 +341,9 @@ TEST_F(RunExecutorTest, RetriableErrorsFailInTheEnd) {
   EXPECT_EQ(Statuses(1), "complete read=success copy=success write=fail");
   EXPECT_EQ(Node(1, "write").error.kind, "retriable");
   EXPECT_EQ(Executed("write"), 3);
+  EXPECT_EQ(Counted(script::NodeType::kTableFile, BatchOutcome::kRetried), 2);
+  EXPECT_EQ(Counted(script::NodeType::kTableFile, BatchOutcome::kFail), 1);
+  EXPECT_EQ(counters_.file_bytes, 0);
   EXPECT_TRUE(directory_.List("out").empty());  // no temp files either
   EXPECT_TRUE(state_->Files(1, std::nullopt)->empty());
 }
@@ -416,6 +444,8 @@ TEST_F(RunExecutorTest, AFencedAttemptLeavesNothing) {
   EXPECT_TRUE(directory_.List("out").empty());
   EXPECT_TRUE(state_->Files(1, std::nullopt)->empty());
   EXPECT_EQ(Statuses(1), "start read=success copy=success write=start");
+  EXPECT_EQ(Counted(script::NodeType::kTableFile, BatchOutcome::kFenced), 1);
+  EXPECT_EQ(Counted(script::NodeType::kTableFile, BatchOutcome::kSuccess), 0);
   Reopen();
   ASSERT_TRUE(Execute(*state_->FindRun(1).ValueOrDie()).ok());
   EXPECT_EQ(Statuses(1), "complete read=success copy=success write=success");

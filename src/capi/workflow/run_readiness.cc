@@ -82,6 +82,27 @@ Result<RunExecutorImpl::Verdict> RunExecutorImpl::Judge(const NodeState& node) {
   return verdict;
 }
 
+Result<RunExecutorImpl::Verdict> RunExecutorImpl::CountedJudge(const NodeState& node) {
+  ExecutionCounters* counters = environment_.counters;
+  if (counters == nullptr || (!node.node->table_reader && !node.node->lookup)) return Judge(node);
+  const int64_t begun = environment_.env->MonotonicNanos();
+  Result<Verdict> verdict = Judge(node);
+  if (!verdict.ok()) return verdict;
+  counters->dependency_checks.Add(environment_.env->MonotonicNanos() - begun);
+  switch (verdict->command) {
+    case RuleCommand::kGo:
+      counters->dependency_go.fetch_add(1);
+      break;
+    case RuleCommand::kWait:
+      counters->dependency_wait.fetch_add(1);
+      break;
+    case RuleCommand::kNoGo:
+      counters->dependency_nogo.fetch_add(1);
+      break;
+  }
+  return verdict;
+}
+
 Result<state::Pins> RunExecutorImpl::PinInputs(const NodeState& node, int64_t reader_run,
                                                int64_t lookup_run) {
   state::Pins pins;
@@ -157,7 +178,7 @@ Status RunExecutorImpl::EvaluateWaiting() {
     std::vector<Result<Verdict>> verdicts;
     bool all_go = true;
     for (size_t i = 0; i < waiting.size(); ++i) {
-      verdicts.push_back(known_pins[i].set ? Verdict() : Judge(*waiting[i]));
+      verdicts.push_back(known_pins[i].set ? Verdict() : CountedJudge(*waiting[i]));
       const Result<Verdict>& verdict = verdicts.back();
       if (!verdict.ok() && KindOf(verdict.status()) != ErrorKind::kUser) return verdict.status();
       all_go = all_go && verdict.ok() && verdict->command == RuleCommand::kGo;

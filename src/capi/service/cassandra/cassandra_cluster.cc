@@ -65,6 +65,28 @@ class CassandraCluster final : public Cluster {
     return state::ListCassandraKeyspaces(session_.get());
   }
 
+  Status Check() override {
+    cql::Request request;
+    CAPI_ASSIGN_OR_RETURN(request.statement,
+                          session_->Prepare("SELECT key FROM system.local", /*idempotent=*/true));
+    request.consistency = cql::Consistency::kOne;
+    return session_->Execute(request).status();
+  }
+
+  ClusterCounters counters() const override {
+    const cql::SessionCounters session = session_->counters();
+    ClusterCounters counters;
+    counters.requests = session.requests;
+    counters.retries = session.retries;
+    counters.errors = session.errors;
+    counters.bytes_written = session.bytes_written;
+    counters.bytes_read = session.bytes_read;
+    counters.in_flight = session.in_flight;
+    counters.window = session.window;
+    counters.since_answer_ms = session.since_answer_ms;
+    return counters;
+  }
+
   Status Drop(const std::string& keyspace) override {
     // Others' keyspaces are none of our business.
     CAPI_ASSIGN_OR_RETURN(const std::vector<std::string> known, Keyspaces());

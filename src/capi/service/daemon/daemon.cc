@@ -1,6 +1,7 @@
 #include "capi/service/daemon/daemon.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <iterator>
@@ -22,6 +23,8 @@ using Clock = std::chrono::steady_clock;
 /// Longest wait for a message, so that a drain is noticed.
 constexpr int64_t kReceiveMillis = 500;
 constexpr int64_t kBrokerPauseMillis = 1000;
+/// Questions to the database within a lease time, so that it is known to be there.
+constexpr int64_t kChecksPerLease = 3;
 constexpr auto kDrainLook = std::chrono::milliseconds(50);
 
 class DaemonImpl final : public Daemon {
@@ -41,14 +44,18 @@ class DaemonImpl final : public Daemon {
   Status Run() override;
   void Drain(const std::string& reason) override;
   DaemonStatus status() const override;
+  const workflow::ExecutionCounters& counters() const override { return counters_; }
+  const store::CacheCounters& cache_counters() const override { return *cache_counters_; }
 
  private:
   void Receive();
-  void Discover();
+  /// Whether it could look at all.
+  bool Discover();
   void TakeBack(const std::vector<queue::BatchMessage>& messages);
   /// The worker of a keyspace, made if there is none. mutex_ is held.
   KeyspaceWorker* WorkerOf(const std::string& keyspace);
   void RemoveWorkers(bool only_done);
+  void Settle(uint64_t tag, queue::Verdict verdict);
   bool draining() const {
     const std::lock_guard lock(mutex_);
     return !drain_.ok();
@@ -56,6 +63,11 @@ class DaemonImpl final : public Daemon {
 
   DaemonOptions options_;
   const std::unique_ptr<EngineParts> parts_;
+  workflow::ExecutionCounters counters_;
+  const std::shared_ptr<store::CacheCounters> cache_counters_ =
+      std::make_shared<store::CacheCounters>();
+  std::atomic<int64_t> num_done_{0};
+  std::atomic<int64_t> num_returned_{0};
   std::unique_ptr<BatchOutbox> outbox_;
   mutable std::mutex mutex_;
   std::condition_variable wakeup_;
@@ -63,6 +75,8 @@ class DaemonImpl final : public Daemon {
   Status drain_;
   Status broker_problem_;
   int64_t received_ = 0;
+  int64_t published_ = 0;  ///< once there is no outbox any more
+  bool looked_ = false;
   std::thread receiver_;
   /// Of keyspaces without a worker, to look for runs: used by Run's thread only.
   std::map<std::string, std::unique_ptr<state::StateStore>> watched_;
@@ -79,15 +93,20 @@ KeyspaceWorker* DaemonImpl::WorkerOf(const std::string& keyspace) {
     setting.keyspace.name = keyspace;
     setting.keyspace.cluster = options_.cluster;
     setting.outbox = outbox_.get();
-    setting.settle = [broker = options_.broker.get()](uint64_t tag, queue::Verdict verdict) {
-      const Status status = broker->Settle(tag, verdict);
-      if (!status.ok()) LogDebug("cannot settle a message: " + Describe(status));
-    };
+    setting.keyspace.counters = &counters_;
+    setting.keyspace.cache_counters = cache_counters_;
+    setting.settle = [this](uint64_t tag, queue::Verdict verdict) { Settle(tag, verdict); };
     setting.lease_ms = options_.lease_ms;
     setting.discovery_ms = options_.discovery_ms;
     worker = std::make_unique<KeyspaceWorker>(std::move(setting));
   }
   return worker.get();
+}
+
+void DaemonImpl::Settle(uint64_t tag, queue::Verdict verdict) {
+  (verdict == queue::Verdict::kDone ? num_done_ : num_returned_).fetch_add(1);
+  const Status status = options_.broker->Settle(tag, verdict);
+  if (!status.ok()) LogDebug("cannot settle a message: " + Describe(status));
 }
 
 void DaemonImpl::TakeBack(const std::vector<queue::BatchMessage>& messages) {
@@ -139,7 +158,7 @@ void DaemonImpl::Receive() {
     if (!CheckKeyspaceName(message.message.keyspace).ok()) {
       LogWarn("a message names no keyspace: " + queue::ToJson(message.message));
       lock.unlock();
-      (void)options_.broker->Settle(message.tag, queue::Verdict::kDone);
+      Settle(message.tag, queue::Verdict::kDone);
       continue;
     }
     const auto known = workers_.find(message.message.keyspace);
@@ -152,11 +171,11 @@ void DaemonImpl::Receive() {
   }
 }
 
-void DaemonImpl::Discover() {
+bool DaemonImpl::Discover() {
   const Result<std::vector<std::string>> keyspaces = options_.cluster->Keyspaces();
   if (!keyspaces.ok()) {
     LogWarn("cannot look for runs: " + Describe(keyspaces.status()));
-    return;
+    return false;
   }
   for (auto watched = watched_.begin(); watched != watched_.end();) {
     const bool there = std::binary_search(keyspaces->begin(), keyspaces->end(), watched->first);
@@ -191,6 +210,7 @@ void DaemonImpl::Discover() {
     const std::lock_guard lock(mutex_);
     if (drain_.ok()) WorkerOf(keyspace);
   }
+  return true;
 }
 
 Status DaemonImpl::Run() {
@@ -198,12 +218,22 @@ Status DaemonImpl::Run() {
   const Status prefetch = options_.broker->SetPrefetch(parts_->threads());
   if (!prefetch.ok() && KindOf(prefetch) != ErrorKind::kRetriable) return prefetch;
   receiver_ = std::thread([this] { Receive(); });
+  const std::chrono::milliseconds discovery(options_.discovery_ms);
+  const std::chrono::milliseconds check(options_.lease_ms / kChecksPerLease);
+  auto next_look = Clock::now();
   while (!draining()) {
     RemoveWorkers(/*only_done=*/true);
-    Discover();
+    if (Clock::now() >= next_look) {
+      const bool looked = Discover();
+      next_look = Clock::now() + discovery;
+      const std::lock_guard lock(mutex_);
+      looked_ = looked_ || looked;
+    } else {
+      // Its result is found in the counters.
+      (void)options_.cluster->Check();
+    }
     std::unique_lock lock(mutex_);
-    wakeup_.wait_for(lock, std::chrono::milliseconds(options_.discovery_ms),
-                     [this] { return !drain_.ok(); });
+    wakeup_.wait_for(lock, std::min(discovery, check), [this] { return !drain_.ok(); });
   }
   receiver_.join();
   // What was delivered and not taken goes back to the queue with this.
@@ -221,7 +251,12 @@ Status DaemonImpl::Run() {
     }
     wakeup_.wait_for(lock, kDrainLook);
   }
-  outbox_.reset();
+  std::unique_ptr<BatchOutbox> outbox;
+  {
+    const std::lock_guard lock(mutex_);
+    published_ = outbox_->num_published();
+    outbox = std::move(outbox_);
+  }
   return Status::OK();
 }
 
@@ -240,10 +275,15 @@ DaemonStatus DaemonImpl::status() const {
   DaemonStatus status;
   status.draining = !drain_.ok();
   status.threads = parts_->threads();
+  status.looked = looked_;
   status.memory_reserved_bytes = parts_->memory()->reserved_bytes();
+  status.memory_limit_bytes = parts_->options().memory_limit;
   status.messages_received = received_;
-  status.messages_published = outbox_ != nullptr ? outbox_->num_published() : 0;
+  status.messages_published = outbox_ != nullptr ? outbox_->num_published() : published_;
+  status.messages_done = num_done_.load();
+  status.messages_returned = num_returned_.load();
   status.broker = broker_problem_;
+  status.cluster = options_.cluster->counters();
   for (const auto& [name, worker] : workers_) status.keyspaces.push_back(worker->status());
   return status;
 }

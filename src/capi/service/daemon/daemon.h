@@ -15,6 +15,8 @@
 #include "capi/service/cluster.h"
 #include "capi/service/daemon/keyspace_worker.h"
 #include "capi/service/engine.h"
+#include "capi/store/cache_counters.h"
+#include "capi/workflow/execution_counters.h"
 
 namespace capi::service {
 
@@ -33,10 +35,16 @@ struct DaemonStatus {
   bool draining = false;
   /// Batches executed at once.
   int threads = 0;
+  /// It has looked for runs at least once.
+  bool looked = false;
   int64_t memory_reserved_bytes = 0;
+  int64_t memory_limit_bytes = 0;
   int64_t messages_received = 0;
   int64_t messages_published = 0;
-  Status broker;  ///< OK, or why it cannot be reached now
+  int64_t messages_done = 0;      ///< acknowledged
+  int64_t messages_returned = 0;  ///< given back to the broker
+  Status broker;                  ///< OK, or why it cannot be reached now
+  ClusterCounters cluster;
   std::vector<KeyspaceWorkerStatus> keyspaces;
 };
 
@@ -51,6 +59,8 @@ class Daemon {
   /// in signal handlers: call it from a thread.
   virtual void Drain(const std::string& reason) = 0;
   virtual DaemonStatus status() const = 0;
+  virtual const workflow::ExecutionCounters& counters() const = 0;
+  virtual const store::CacheCounters& cache_counters() const = 0;
 };
 
 }  // namespace capi::service

@@ -156,6 +156,7 @@ Status KeyspaceWorker::LookForRuns(Keyspace* keyspace) {
       setting.keyspace = keyspace;
       setting.keyspace_name = setting_.keyspace.name;
       setting.run_id = run.run_id;
+      setting.counters = setting_.keyspace.counters;
       setting.outbox = setting_.outbox;
       setting.settle = setting_.settle;
       setting.on_done = [this] {

@@ -133,6 +133,7 @@ workflow::ExecutorEnvironment RunWorker::Environment() {
   workflow::ExecutorEnvironment environment =
       setting_.parts->EnvironmentFor(setting_.keyspace, setting_.keyspace->lease()->owner());
   environment.queue = &inbox_;
+  environment.counters = setting_.counters;
   environment.offer = [this](const std::vector<queue::Message>& messages) {
     std::vector<queue::BatchMessage> offered;
     offered.reserve(messages.size());

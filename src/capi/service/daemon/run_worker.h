@@ -28,6 +28,7 @@ struct RunWorkerSetting {
   Keyspace* keyspace = nullptr;  ///< opened for sharing
   std::string keyspace_name;
   int64_t run_id = 0;
+  workflow::ExecutionCounters* counters = nullptr;
   BatchOutbox* outbox = nullptr;
   BatchInbox::Settle settle;
   std::function<void()> on_done;  ///< from the worker's thread

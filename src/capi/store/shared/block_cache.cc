@@ -19,22 +19,26 @@ int64_t NextPage(int64_t position) { return (position + kPageBytes - 1) / kPageB
 }  // namespace
 
 BlockCache::BlockCache(Env* env, std::string directory, int64_t limit_bytes,
-                       std::unique_ptr<BlobStore> blobs, int64_t max_bytes_in_flight)
+                       std::unique_ptr<BlobStore> blobs, int64_t max_bytes_in_flight,
+                       std::shared_ptr<CacheCounters> counters)
     : env_(env),
       directory_(std::move(directory)),
       limit_bytes_(limit_bytes),
       blobs_(std::move(blobs)),
       total_(std::make_shared<std::atomic<int64_t>>(0)),
+      counters_(std::move(counters)),
       fetcher_(blobs_.get(), max_bytes_in_flight) {}
 
 Result<std::shared_ptr<BlockCache>> BlockCache::Open(Env* env, const std::string& directory,
                                                      int64_t limit_bytes,
                                                      std::unique_ptr<BlobStore> blobs,
-                                                     int64_t max_bytes_in_flight) {
+                                                     int64_t max_bytes_in_flight,
+                                                     std::shared_ptr<CacheCounters> counters) {
+  if (counters == nullptr) counters = std::make_shared<CacheCounters>();
   CAPI_RETURN_NOT_OK(env->RemoveTree(directory));
   CAPI_RETURN_NOT_OK(env->CreateDirectories(directory));
-  return std::shared_ptr<BlockCache>(
-      new BlockCache(env, directory, limit_bytes, std::move(blobs), max_bytes_in_flight));
+  return std::shared_ptr<BlockCache>(new BlockCache(env, directory, limit_bytes, std::move(blobs),
+                                                    max_bytes_in_flight, std::move(counters)));
 }
 
 Result<std::shared_ptr<CacheSpace>> BlockCache::NewSpace(int64_t size) {
@@ -42,7 +46,7 @@ Result<std::shared_ptr<CacheSpace>> BlockCache::NewSpace(int64_t size) {
   // the other's feet gets errors and never the other's bytes.
   const std::string path = directory_ + "/" + HexId(env_->Random());
   CAPI_RETURN_NOT_OK(env_->CreateSparseFile(path, size));
-  auto space = std::make_shared<CacheSpace>(env_, path, total_);
+  auto space = std::make_shared<CacheSpace>(env_, path, total_, counters_);
   Touch(space.get());
   if (size > 0) {
     CAPI_ASSIGN_OR_RETURN(space->mapping, env_->MapFile(path));

@@ -33,13 +33,13 @@ constexpr int64_t kSpaceBytes = int64_t{128} << 20;
 class BlockCache : public std::enable_shared_from_this<BlockCache> {
  public:
   /// Empties the directory, which must be this process's own.
-  static Result<std::shared_ptr<BlockCache>> Open(Env* env, const std::string& directory,
-                                                  int64_t limit_bytes,
-                                                  std::unique_ptr<BlobStore> blobs,
-                                                  int64_t max_bytes_in_flight);
+  static Result<std::shared_ptr<BlockCache>> Open(
+      Env* env, const std::string& directory, int64_t limit_bytes, std::unique_ptr<BlobStore> blobs,
+      int64_t max_bytes_in_flight, std::shared_ptr<CacheCounters> counters = nullptr);
 
   Env* env() const { return env_; }
   BlobStore* blobs() const { return blobs_.get(); }
+  CacheCounters* counters() const { return counters_.get(); }
   PieceFetcher* fetcher() { return &fetcher_; }
   /// See PieceFetcher::Stop.
   void Stop() { fetcher_.Stop(); }
@@ -71,7 +71,7 @@ class BlockCache : public std::enable_shared_from_this<BlockCache> {
   };
 
   BlockCache(Env* env, std::string directory, int64_t limit_bytes, std::unique_ptr<BlobStore> blobs,
-             int64_t max_bytes_in_flight);
+             int64_t max_bytes_in_flight, std::shared_ptr<CacheCounters> counters);
   Result<std::shared_ptr<MappedFile>> View(const Place& place);
   /// Finds room for a new file. The lock is held.
   Result<Place> Allocate(const BlobId& id, int64_t size, int32_t piece_bytes);
@@ -81,6 +81,7 @@ class BlockCache : public std::enable_shared_from_this<BlockCache> {
   const int64_t limit_bytes_;
   const std::unique_ptr<BlobStore> blobs_;
   const std::shared_ptr<std::atomic<int64_t>> total_;
+  const std::shared_ptr<CacheCounters> counters_;
   std::atomic<uint64_t> clock_{0};
   std::mutex mutex_;
   std::map<BlobId, Place> entries_;

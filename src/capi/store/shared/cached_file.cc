@@ -10,6 +10,7 @@ namespace capi::store {
 CacheSpace::~CacheSpace() {
   mapping.reset();
   total->fetch_sub(bytes.load());
+  counters->bytes.fetch_sub(bytes.load());
   // What stays behind goes when the cache is opened the next time.
   (void)env->RemoveFile(path);
 }
@@ -22,6 +23,7 @@ Status CacheSpace::Write(int64_t offset, std::string_view data) {
   }
   bytes.fetch_add(static_cast<int64_t>(data.size()));
   total->fetch_add(static_cast<int64_t>(data.size()));
+  counters->bytes.fetch_add(static_cast<int64_t>(data.size()));
   return Status::OK();
 }
 
@@ -49,7 +51,10 @@ bool CachedFile::HasAll(Pieces pieces) const {
 
 Status CachedFile::EnsureRange(int64_t offset, int64_t length) {
   const Pieces pieces = PiecesOf(offset, length);
-  if (HasAll(pieces)) return Status::OK();
+  const bool hit = HasAll(pieces);
+  CacheCounters* counters = cache_->counters();
+  (hit ? counters->hits : counters->misses).fetch_add(1, std::memory_order_relaxed);
+  if (hit) return Status::OK();
   return cache_->fetcher()->Fetch(this, pieces.first, pieces.last);
 }
 

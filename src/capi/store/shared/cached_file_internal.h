@@ -15,6 +15,7 @@
 #include "capi/base/env.h"
 #include "capi/base/status.h"
 #include "capi/store/blob_store.h"
+#include "capi/store/cache_counters.h"
 
 namespace capi::store {
 
@@ -24,8 +25,12 @@ class PieceFetcher;
 /// A sparse file of the cache: one large file, or many small ones side by side. It is removed with
 /// the last reference to it, so that whoever reads keeps it.
 struct CacheSpace {
-  CacheSpace(Env* the_env, std::string the_path, std::shared_ptr<std::atomic<int64_t>> the_total)
-      : env(the_env), path(std::move(the_path)), total(std::move(the_total)) {}
+  CacheSpace(Env* the_env, std::string the_path, std::shared_ptr<std::atomic<int64_t>> the_total,
+             std::shared_ptr<CacheCounters> the_counters)
+      : env(the_env),
+        path(std::move(the_path)),
+        total(std::move(the_total)),
+        counters(std::move(the_counters)) {}
   CacheSpace(const CacheSpace&) = delete;
   CacheSpace& operator=(const CacheSpace&) = delete;
   ~CacheSpace();
@@ -36,6 +41,7 @@ struct CacheSpace {
   Env* const env;
   const std::string path;
   const std::shared_ptr<std::atomic<int64_t>> total;  // bytes of all spaces
+  const std::shared_ptr<CacheCounters> counters;      // of all caches
   std::atomic<int64_t> bytes{0};                      // written here
   std::atomic<uint64_t> last_use{0};
   std::shared_ptr<MappedFile> mapping;  // set before the first reader comes

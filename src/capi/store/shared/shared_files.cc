@@ -156,7 +156,7 @@ Result<std::unique_ptr<SharedFiles>> SharedFiles::Open(const SharedStoreOptions&
   CAPI_ASSIGN_OR_RETURN(
       std::shared_ptr<BlockCache> cache,
       BlockCache::Open(options.env, options.cache_directory, options.cache_limit_bytes,
-                       std::move(blobs), options.max_bytes_in_flight));
+                       std::move(blobs), options.max_bytes_in_flight, options.counters));
   return std::unique_ptr<SharedFiles>(new SharedFiles(options, std::move(cache)));
 }
 

@@ -5,6 +5,7 @@
 #include <random>
 #include <thread>
 
+#include "capi/store/cache_counters.h"
 #include "capi/store/segment/manifest_internal.h"
 #include "capi/store/shared/blob_store_testing_internal.h"
 #include "capi/store/store_testing_internal.h"
@@ -75,6 +76,7 @@ class SharedStoreTest : public StoreTest {
     SharedStoreOptions options = OptionsFor(NewOwner());
     options.cache_limit_bytes = limit;
     options.max_bytes_in_flight = int64_t{1} << 20;
+    options.counters = counters_;
     return Must(
         TableStore::OpenShared(options, std::make_unique<ObservedBlobStore>(OpenBlobs(), seen_)));
   }
@@ -112,6 +114,7 @@ class SharedStoreTest : public StoreTest {
   }
 
   std::shared_ptr<Observations> seen_ = std::make_shared<Observations>();
+  std::shared_ptr<CacheCounters> counters_ = std::make_shared<CacheCounters>();
   std::vector<AttemptManifest> manifests_;
 };
 
@@ -135,6 +138,11 @@ TEST_P(SharedStoreTest, OwnTablesAreNotFetched) {
   EXPECT_LE(seen_->most_bytes_under_way, int64_t{1} << 20);
   ASSERT_OK(ReadAll(store_.get(), Must(store_->OpenTable(manifest, nullptr))).status());
   EXPECT_EQ(seen_->gets, 0);
+  EXPECT_GT(counters_->hits, 0);
+  EXPECT_EQ(counters_->misses, 0);
+  EXPECT_GT(counters_->bytes, 0);
+  store_.reset();
+  EXPECT_EQ(counters_->bytes, 0);
 }
 
 TEST_P(SharedStoreTest, SmallAttemptsCostOnePiece) {
@@ -152,6 +160,8 @@ TEST_P(SharedStoreTest, SmallAttemptsCostOnePiece) {
   const auto reader = OpenObserved();
   ASSERT_OK(ReadAll(reader.get(), Must(reader->OpenTable(frozen.manifest, nullptr))).status());
   EXPECT_EQ(seen_->gets, 2);
+  EXPECT_GT(counters_->misses, 0);
+  EXPECT_LE(counters_->misses, 2);
 }
 
 TEST_P(SharedStoreTest, OnlyWhatIsReadIsFetched) {
