@@ -121,6 +121,13 @@ class Session {
   /// block or call the session synchronously.
   virtual void Begin(Request request, std::function<void(Result<Rows>)> done) = 0;
 
+  /// Begin of several plain writes as one unlogged batch, which costs a round trip and a slot of
+  /// the window once. All of them are repeated together, if all are idempotent. The rows may be of
+  /// several partitions: each is then written for itself, and after an error some may be there. The
+  /// consistency of the first one counts. Servers warn of batches over 5 KiB or of more than 10
+  /// partitions and refuse those over 640 KiB (their default settings).
+  virtual void BeginBatch(std::vector<Request> writes, std::function<void(Status)> done) = 0;
+
   /// A conditional write (a single statement, or several of one partition as one batch): applied
   /// wholly or not at all.
   struct Outcome {
@@ -150,11 +157,17 @@ class BulkWriter {
   BulkWriter& operator=(const BulkWriter&) = delete;
   /// The first error of an earlier write, if any; then nothing is added.
   Status Add(Request request);
+  /// Several as one batch (Session::BeginBatch); nothing is done for none.
+  Status AddBatch(std::vector<Request> writes);
   /// Waits for all writes; the first error.
   Status Finish();
 
  private:
   struct Shared;
+  /// Counts a write that is about to begin.
+  Status BeginWrite();
+  static void EndWrite(Shared* shared, const Status& status);
+
   Session* const session_;
   const std::shared_ptr<Shared> shared_;
 };

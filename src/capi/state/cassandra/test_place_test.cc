@@ -49,6 +49,9 @@ class ForwardingSession : public cql::Session {
   void Begin(cql::Request request, std::function<void(Result<cql::Rows>)> done) override {
     session_->Begin(std::move(request), std::move(done));
   }
+  void BeginBatch(std::vector<cql::Request> writes, std::function<void(Status)> done) override {
+    session_->BeginBatch(std::move(writes), std::move(done));
+  }
   Result<Outcome> ExecuteConditional(const std::vector<cql::Request>& statements) override {
     return session_->ExecuteConditional(statements);
   }
