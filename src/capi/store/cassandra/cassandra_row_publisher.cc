@@ -50,6 +50,16 @@ Status ForOperator(const Status& status, const std::string& table) {
   return MakeError(std::move(info), told.message());
 }
 
+/// Of CREATE TABLE: what the server does not understand there is the script's part.
+Status ForCreate(const Status& status, const std::string& table, const std::string& options) {
+  if (InfoOf(status).error_class != "cql_invalid" || options.empty()) {
+    return ForOperator(status, table);
+  }
+  return UserError("bad_table_options", "the server refuses to create " + table +
+                                            " with these table_options: " + options + ": " +
+                                            status.message());
+}
+
 /// Of writes: what is wrong with values is wrong with the data.
 Status ForWrite(const Status& status, const std::string& table) {
   if (InfoOf(status).error_class != "cql_invalid") return ForOperator(status, table);
@@ -167,17 +177,15 @@ Result<Columns> CassandraRowPublisher::ColumnsOf(const std::string& name) {
 
 Status CassandraRowPublisher::EnsureTable(const std::string& name, const std::string& create,
                                           const Columns& expected) {
-  CAPI_ASSIGN_OR_RETURN(Columns found, ColumnsOf(name));
-  for (int tries = 0; found.empty(); ++tries) {
-    const Status created = session_->ExecuteSchema(create);
-    if (!created.ok() && (KindOf(created) != ErrorKind::kRetriable || tries + 1 == kSchemaTries)) {
-      return created;
-    }
-    CAPI_ASSIGN_OR_RETURN(found, ColumnsOf(name));
-    if (found.empty() && tries + 1 == kSchemaTries) {
-      return RetriableError("the table is not there after it was created: " + name);
-    }
+  // Not left out when the table is in system_schema: it is there a moment before it can be used,
+  // and the servers agree on it only when this call has returned.
+  Status created;
+  for (int tries = 0; tries < kSchemaTries; ++tries) {
+    created = session_->ExecuteSchema(create);
+    if (created.ok() || KindOf(created) != ErrorKind::kRetriable) break;
   }
+  CAPI_RETURN_NOT_OK(created);
+  CAPI_ASSIGN_OR_RETURN(const Columns found, ColumnsOf(name));
   if (found == expected) return Status::OK();
   return EnvironmentError("there is a table " + keyspace_ + "." + name +
                           " with other columns than the script's");
@@ -215,7 +223,7 @@ Result<Plan> CassandraRowPublisher::Prepare(const Table& table, const std::strin
                            const Columns& expected, const std::vector<std::string>& inserted,
                            const std::string& suffix) -> Result<cql::StatementPtr> {
     const Status ensured = EnsureTable(name, create, expected);
-    if (!ensured.ok()) return ForOperator(ensured, name);
+    if (!ensured.ok()) return ForCreate(ensured, name, table_options);
     Result<cql::StatementPtr> insert = PrepareInsert(name, inserted, suffix);
     if (!insert.ok()) return ForOperator(insert.status(), name);
     return insert;

@@ -22,8 +22,8 @@ class RowPublisher {
   /// depends on the frozen table only: publishing it again, also after a failure in the middle or
   /// by two processes at once, ends with the same rows.
   ///
-  /// Besides the errors of Table::Read: kUser those of MakeTableDdl, "row_too_large",
-  /// "key_too_long" and "row_refused" (by the server), kRetriable while the servers cannot be
+  /// Besides the errors of Table::Read: kUser those of MakeTableDdl,
+  /// "bad_table_options", "row_too_large", "key_too_long" and "row_refused" (by the server), kRetriable while the servers cannot be
   /// reached or are too slow, kEnvironment for what somebody has to put right there: a missing
   /// right or keyspace, or a table of the same name with other columns. Cancelled within a few
   /// thousand rows.
