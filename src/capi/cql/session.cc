@@ -105,6 +105,7 @@ class SessionImpl final : public Session {
 
   Status Open();
   Result<StatementPtr> Prepare(const std::string& cql, bool idempotent) override;
+  void Forget(const Statement& statement) override;
   Result<Rows> Execute(const Request& request) override;
   Status ExecutePaged(const Request& request, int32_t page_rows,
                       const std::function<Status(const Rows&)>& consume) override;
@@ -188,6 +189,16 @@ Result<StatementPtr> SessionImpl::Prepare(const std::string& cql, bool idempoten
   CAPI_ASSIGN_OR_RETURN(const Answer answer, Operation::Run(&link_, std::move(task)));
   slot->statement = std::make_shared<PreparedStatement>(cql, idempotent, answer.statement);
   return slot->statement;
+}
+
+void SessionImpl::Forget(const Statement& statement) {
+  const bool idempotent = static_cast<const PreparedStatement&>(statement).idempotent();
+  std::shared_ptr<Slot> forgotten;  // freed after the lock
+  const std::lock_guard lock(mutex_);
+  const auto found = statements_.find({statement.cql(), idempotent});
+  if (found == statements_.end()) return;
+  forgotten = std::move(found->second);
+  statements_.erase(found);
 }
 
 Result<Rows> SessionImpl::Execute(const Request& request) {

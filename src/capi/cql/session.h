@@ -108,6 +108,10 @@ class Session {
   /// not.
   virtual Result<StatementPtr> Prepare(const std::string& cql, bool idempotent) = 0;
 
+  /// Prepared statements are kept as long as the session unless they are forgotten here, which
+  /// those of tables that come with every run should be. Requests and holders of it go on.
+  virtual void Forget(const Statement& statement) = 0;
+
   /// Executes and reads all pages.
   virtual Result<Rows> Execute(const Request& request) = 0;
 

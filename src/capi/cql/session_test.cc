@@ -391,6 +391,23 @@ TEST_F(SessionTest, BulkWriterKeepsTheFirstError) {
   CAPI_ASSERT_OK(idle.Finish());
 }
 
+TEST_F(SessionTest, ForgottenStatementsGoOnAndArePreparedAnew) {
+  CreateTable("forgotten", "k int PRIMARY KEY");
+  const std::string cql = "INSERT INTO " + Table("forgotten") + " (k) VALUES (?)";
+  const StatementPtr first = Prepare(cql);
+  EXPECT_EQ(Prepare(cql), first);
+  session_->Forget(*first);
+  session_->Forget(*first);
+  const StatementPtr second = Prepare(cql);
+  EXPECT_NE(second, first);
+  for (const StatementPtr& statement : {first, second}) {
+    CAPI_ASSERT_OK(session_->Execute({statement, Values().Int(1), {}}).status());
+  }
+  // Whoever forgets an older one forgets that of the same text.
+  session_->Forget(*first);
+  EXPECT_NE(Prepare(cql), second);
+}
+
 TEST_F(SessionTest, BatchesOfPlainWrites) {
   CreateTable("batches", "k int PRIMARY KEY, v text");
   CreateTable("others", "k int PRIMARY KEY");

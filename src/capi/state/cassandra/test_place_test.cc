@@ -39,6 +39,7 @@ class ForwardingSession : public cql::Session {
   Result<cql::StatementPtr> Prepare(const std::string& cql, bool idempotent) override {
     return session_->Prepare(cql, idempotent);
   }
+  void Forget(const cql::Statement& statement) override { session_->Forget(statement); }
   Result<cql::Rows> Execute(const cql::Request& request) override {
     return session_->Execute(request);
   }

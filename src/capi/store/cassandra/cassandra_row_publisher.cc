@@ -152,9 +152,13 @@ Status CassandraRowPublisher::Publish(const exec::Context& context, const Table&
   CAPI_RETURN_NOT_OK(context.cancel.Check());
   CAPI_ASSIGN_OR_RETURN(const Plan plan, Prepare(table, table_options));
   const std::vector<Table::Morsel> morsels = table.Morsels(0, table.num_rows());
-  return exec::ParallelFor(context.pool, static_cast<int64_t>(morsels.size()), [&](int64_t i) {
-    return PublishMorsel(context, table, plan, morsels[static_cast<size_t>(i)]);
-  });
+  const Status status =
+      exec::ParallelFor(context.pool, static_cast<int64_t>(morsels.size()), [&](int64_t i) {
+        return PublishMorsel(context, table, plan, morsels[static_cast<size_t>(i)]);
+      });
+  session_->Forget(*plan.insert);
+  for (const IndexPlan& index : plan.indexes) session_->Forget(*index.insert);
+  return status;
 }
 
 Result<Columns> CassandraRowPublisher::ColumnsOf(const std::string& name) {

@@ -23,10 +23,10 @@ class RowPublisher {
   /// by two processes at once, ends with the same rows.
   ///
   /// Besides the errors of Table::Read: kUser those of MakeTableDdl,
-  /// "bad_table_options", "row_too_large", "key_too_long" and "row_refused" (by the server), kRetriable while the servers cannot be
-  /// reached or are too slow, kEnvironment for what somebody has to put right there: a missing
-  /// right or keyspace, or a table of the same name with other columns. Cancelled within a few
-  /// thousand rows.
+  /// "bad_table_options", "row_too_large", "key_too_long" and "row_refused" (by the server),
+  /// kRetriable while the servers cannot be reached or are too slow, kEnvironment for what somebody
+  /// has to put right there: a missing right or keyspace, or a table of the same name with other
+  /// columns. Cancelled within a few thousand rows.
   virtual Status Publish(const exec::Context& context, const Table& table,
                          const std::string& table_options) = 0;
 };
