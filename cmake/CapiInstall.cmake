@@ -11,22 +11,20 @@ install(TARGETS capi RUNTIME DESTINATION bin)
 install(CODE "
   file(CREATE_LINK capi \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/bin/capitoolbelt\" SYMBOLIC)")
 
-# Exactly those libraries of the wheel that the program needs, directly or through others.
+# Exactly those libraries of the wheel that the program needs, directly or through others, and Proton,
+# which few machines have. Debian's file has another name than the one that programs ask for.
 install(CODE "
   file(GET_RUNTIME_DEPENDENCIES
     EXECUTABLES \"$<TARGET_FILE:capi>\"
     RESOLVED_DEPENDENCIES_VAR libraries
     DIRECTORIES \"${CAPI_ARROW_LIBDIR}\"
-    PRE_INCLUDE_REGEXES \"^lib(arrow|parquet)\"
+    PRE_INCLUDE_REGEXES \"^lib(arrow|parquet|qpid-proton)\"
     PRE_EXCLUDE_REGEXES \".*\")
-  file(INSTALL DESTINATION \"\${CMAKE_INSTALL_PREFIX}/lib\" TYPE SHARED_LIBRARY FILES \${libraries})")
-
-# Unlike the other libraries of Debian this one is not found on many machines.
-if(CAPI_WITH_AMQP10)
-  file(READ_SYMLINK "${CAPI_PROTON_LINK_LIBRARIES}" _proton_name)
-  file(REAL_PATH "${CAPI_PROTON_LINK_LIBRARIES}" _proton_file)
-  install(PROGRAMS "${_proton_file}" DESTINATION lib RENAME "${_proton_name}")
-endif()
+  foreach(library \${libraries})
+    file(REAL_PATH \"\${library}\" file)
+    get_filename_component(name \"\${library}\" NAME)
+    file(INSTALL DESTINATION \"\${CMAKE_INSTALL_PREFIX}/lib\" TYPE PROGRAM FILES \"\${file}\" RENAME \"\${name}\")
+  endforeach()")
 
 # Completions are printed by the program itself.
 set(CAPI_COMPLETIONS "${CMAKE_BINARY_DIR}/completions")

@@ -16,7 +16,7 @@ import tempfile
 import time
 
 import integration_test
-from cluster_support import LEASE_MS, Cluster, ClusterWorld, Daemons, wait_until
+from cluster_support import LEASE_MS, Cluster, ClusterWorld, Daemons, channel, wait_until
 from integration_support import ROOT, World, expect, statuses
 
 EMBEDDED_PARITY = ["test_parity_lookup_single_run", "test_parity_lookup_two_runs", "test_parity_tag_single_run", "test_parity_tag_two_runs"]
@@ -245,7 +245,8 @@ def test_clocks_that_are_wrong(world):
         lookup = Lookup(world, temp, 20000)
         with Daemons(world.cluster, world.capi, 1) as daemons:
             for skew in ("-7m", "+11m"):
-                daemons.add({"LD_PRELOAD": library, "FAKETIME": skew, "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1"})
+                daemons.add({"LD_PRELOAD": library, "FAKETIME": skew, "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+                             "NO_FAKE_STAT": "1"})  # files have the times of the server that keeps them
             for _ in range(2):
                 lookup.check(*lookup.follow(lookup.keyspace()))
             keyspace = lookup.keyspace()

@@ -14,6 +14,7 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -399,14 +400,17 @@ def test_a_configured_cluster_is_not_ignored(world):
     """Neither a run nor an answer must come from somewhere else than the settings say."""
     with tempfile.TemporaryDirectory() as temp:
         tool = Small(world, temp)
-        cluster = {"CAPI_CASSANDRA_HOSTS": "127.0.0.1"}
+        with socket.socket() as unused:
+            unused.bind(("127.0.0.1", 0))
+            port = unused.getsockname()[1]
+        cluster = {"CAPI_CASSANDRA_HOSTS": "127.0.0.1", "CAPI_CASSANDRA_PORT": str(port), "CAPI_AMQP_URL": f"amqp://127.0.0.1:{port}/"}
         old = ["-keyspace=k", "-script_file=s.yaml"]
         for arguments in (["start_run", *old, "-start_nodes=read"], ["exec_node", *old, "-node_id=read"], ["stop_run", "-keyspace=k", "-run_id=1"],
                           ["drop_keyspace", "-keyspace=k"], ["get_run_history", "-keyspace=k"]):
             process = tool.answer(*arguments, code=1, environment=cluster)
-            expect("cassandra.hosts" in process.stderr and process.stdout == "", process.stderr)
+            expect("Cassandra" in process.stderr and process.stdout == "", process.stderr)
         for arguments in (["start", "s.yaml", "--start-nodes", "read"], ["exec-node", "s.yaml", "read"]):
-            expect("cassandra.hosts" in tool.new(*arguments, code=1, environment=cluster).stderr, str(arguments))
+            expect("Cassandra" in tool.new(*arguments, code=1, environment=cluster).stderr, str(arguments))
         expect(not (tool.folder / "data").exists(), "a keyspace was made")
 
 

@@ -203,6 +203,9 @@ def run_command(kind, options):
                 signal.signal(signal.SIGTERM, signal.default_int_handler)
                 with contextlib.suppress(KeyboardInterrupt):
                     signal.pause()
+                # Another one must not leave the server behind.
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)
             return 0
         server = kind(options.folder)
         server.ended_with_parent = False

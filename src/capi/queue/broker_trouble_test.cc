@@ -157,20 +157,22 @@ TEST_P(BrokerTrouble, UnsettledMessagesOfABrokenConnectionComeAgain) {
   auto taken = Take(broker.get(), 7);
   ASSERT_EQ(taken.size(), 7u);
   proxy.Cut();
-  // The tags of the old connection mean nothing any more.
+  // What nobody had received may still come from the buffer, and comes again then.
+  std::set<int64_t> seen;
   const auto deadline = Clock::now() + std::chrono::seconds(20);
-  std::vector<Delivery> again;
-  while (again.size() < 10 && Clock::now() < deadline) {
-    auto delivery = broker->Receive(500);
-    if (!delivery.ok() || !*delivery) continue;
-    // Buffered before the cut, if it is not marked.
-    const bool old = fixture_->marks_redelivery() && !(*delivery)->redelivered;
-    if (!old) again.push_back(std::move(**delivery));
+  while (Clock::now() < deadline) {
+    const auto delivery = broker->Receive(500);
+    if (!delivery.ok()) continue;
+    if (!*delivery && seen.size() == 10) break;
+    if (!*delivery) continue;
+    const int64_t begin = (*delivery)->message.begin;
+    seen.insert(begin);
+    EXPECT_TRUE(begin >= 7 || (*delivery)->redelivered || !fixture_->marks_redelivery()) << begin;
+    SettleAll(broker.get(), {**delivery});
   }
-  EXPECT_EQ(Begins(again), Range(0, 10));
+  EXPECT_EQ(seen.size(), 10u);
+  // The tags of the old connection mean nothing any more.
   SettleAll(broker.get(), taken);
-  SettleAll(broker.get(), again);
-  ExpectNothing(broker.get());
   broker->SetPrefetch(0).ok();
   ExpectNothing(New(10).get());
 }

@@ -226,10 +226,15 @@ Result<bool> RunExecutorImpl::ClaimMore() {
   }
   CAPI_ASSIGN_OR_RETURN(std::optional<queue::Message> message, environment_.queue->Take(wanted));
   if (!message) return false;
-  NodeState* node = nodes_[static_cast<size_t>(message->node_index)].get();
-  CAPI_ASSIGN_OR_RETURN(const bool pinned, IsPinned(node));
-  if (!pinned) {
-    // Nodes are pinned before their batches are offered: the message is out of date.
+  // A message from outside may name anything, and be out of date: nodes are pinned before their
+  // batches are offered.
+  NodeState* node = message->run_id == run_.run_id ? NodeAt(message->node_index) : nullptr;
+  bool usable = node != nullptr;
+  if (usable) {
+    CAPI_ASSIGN_OR_RETURN(usable, IsPinned(node));
+  }
+  if (usable) usable = ClampToNode(*node, &*message);
+  if (!usable) {
     Lock lock(mutex_);
     queue_may_have_work_ = true;
     return true;
@@ -270,6 +275,21 @@ Result<bool> RunExecutorImpl::ClaimMore() {
   }
   CAPI_RETURN_NOT_OK(ReleaseAll(unwanted));
   return true;
+}
+
+NodeState* RunExecutorImpl::NodeAt(int64_t node_index) const {
+  const bool known = node_index >= 0 && node_index < static_cast<int64_t>(nodes_.size());
+  return known ? nodes_[static_cast<size_t>(node_index)].get() : nullptr;
+}
+
+bool RunExecutorImpl::ClampToNode(const NodeState& node, queue::Message* message) const {
+  if (message->begin == state::kFinishBatch) {
+    message->end = state::kFinishBatch + 1;
+    Lock lock(mutex_);
+    return node.NeedsFinish();
+  }
+  message->end = std::min(message->end, node.record.batches_total);
+  return message->begin >= 0 && message->begin < message->end;
 }
 
 bool RunExecutorImpl::HasFreeWorker() {

@@ -64,6 +64,9 @@ class RunExecutorImpl final : public RunExecutor {
   /// Claims more batches while fewer than wanted are in hand. True if something was taken from the
   /// queue.
   Result<bool> ClaimMore();
+  NodeState* NodeAt(int64_t node_index) const;  ///< null if there is none
+  /// Cuts a message down to what the node has; false if nothing is left or its time has not come.
+  bool ClampToNode(const NodeState& node, queue::Message* message) const;
   size_t ClaimedLowWater() const;
   bool MayClaim() const;
   bool HasFreeWorker();
