@@ -62,11 +62,15 @@ class CqlClient:
 
     def query(self, cql):
         """The number of rows of the answer; 0 without rows."""
+        return len(self.rows(cql))
+
+    def rows(self, cql):
+        """Tuples of cells as bytes, None for null; columns of simple types."""
         text = cql.encode()
         _, payload = self._ask(QUERY, struct.pack(">i", len(text)) + text + struct.pack(">HB", CONSISTENCY_ONE, 0))
         if struct.unpack_from(">i", payload)[0] != ROWS:
-            return 0
-        return _row_count(payload)
+            return []
+        return _rows(payload)
 
 
 def _text(value):
@@ -74,8 +78,7 @@ def _text(value):
     return struct.pack(">H", len(data)) + data
 
 
-def _row_count(payload):
-    """Of a result whose columns are of simple types."""
+def _rows(payload):
     flags, columns = struct.unpack_from(">ii", payload, 4)
     place = 12
 
@@ -88,7 +91,18 @@ def _row_count(payload):
         if not flags & 1:
             place = skip_text(skip_text(place))
         place = skip_text(place) + 2
-    return struct.unpack_from(">i", payload, place)[0]
+    count = struct.unpack_from(">i", payload, place)[0]
+    place += 4
+    rows = []
+    for _ in range(count):
+        row = []
+        for _ in range(columns):
+            length = struct.unpack_from(">i", payload, place)[0]
+            place += 4
+            row.append(None if length < 0 else payload[place:place + length])
+            place += max(length, 0)
+        rows.append(tuple(row))
+    return rows
 
 
 def tls_context(certificate=None, key=None):

@@ -36,10 +36,6 @@ Result<std::unique_ptr<service::Daemon>> MakeDaemon(const config::Config& config
                      "a daemon works on a cluster: cassandra.hosts (CAPI_CASSANDRA_HOSTS) is "
                      "missing; without a cluster capi run executes runs itself");
   }
-  if (config.cassandra.table_layout != "blocks") {
-    return UserError("unsupported_layout",
-                     "this version publishes no rows: cassandra.table_layout must be blocks");
-  }
   service::DaemonOptions options;
   options.engine = service::EngineOptionsOf(config);
   options.lease_ms = config.lease_time_ms;

@@ -17,16 +17,32 @@ BulkWriter::BulkWriter(Session* session) : session_(session), shared_(std::make_
 
 BulkWriter::~BulkWriter() { (void)Finish(); }
 
+Status BulkWriter::BeginWrite() {
+  const std::lock_guard lock(shared_->mutex);
+  CAPI_RETURN_NOT_OK(shared_->first_error);
+  ++shared_->under_way;
+  return Status::OK();
+}
+
+void BulkWriter::EndWrite(Shared* shared, const Status& status) {
+  const std::lock_guard lock(shared->mutex);
+  if (!status.ok() && shared->first_error.ok()) shared->first_error = status;
+  if (--shared->under_way == 0) shared->idle.notify_all();
+}
+
 Status BulkWriter::Add(Request request) {
-  {
-    const std::lock_guard lock(shared_->mutex);
-    CAPI_RETURN_NOT_OK(shared_->first_error);
-    ++shared_->under_way;
-  }
-  session_->Begin(std::move(request), [shared = shared_](Result<Rows> result) {
-    const std::lock_guard lock(shared->mutex);
-    if (!result.ok() && shared->first_error.ok()) shared->first_error = result.status();
-    if (--shared->under_way == 0) shared->idle.notify_all();
+  CAPI_RETURN_NOT_OK(BeginWrite());
+  session_->Begin(std::move(request), [shared = shared_](const Result<Rows>& result) {
+    EndWrite(shared.get(), result.status());
+  });
+  return Status::OK();
+}
+
+Status BulkWriter::AddBatch(std::vector<Request> writes) {
+  if (writes.empty()) return Status::OK();
+  CAPI_RETURN_NOT_OK(BeginWrite());
+  session_->BeginBatch(std::move(writes), [shared = shared_](const Status& status) {
+    EndWrite(shared.get(), status);
   });
   return Status::OK();
 }

@@ -79,16 +79,24 @@ Repeat RepeatOf(const Request& request) {
              : Repeat::kOnce;
 }
 
-Operation::Task TaskOf(Request request) {
+/// At least one request.
+Operation::Task TaskOf(std::vector<Request> requests) {
   Operation::Task task;
-  task.repeat = RepeatOf(request);
+  task.repeat = Repeat::kIdempotent;
+  for (const Request& request : requests) {
+    if (RepeatOf(request) == Repeat::kOnce) task.repeat = Repeat::kOnce;
+  }
   task.page_rows = kPageRows;
-  task.consistency = NumberOf(request.consistency);
+  task.consistency = NumberOf(requests.front().consistency);
   task.serial_consistency = kSerialNumber;
-  auto requests = std::make_shared<std::vector<Request>>();
-  requests->push_back(std::move(request));
-  task.requests = std::move(requests);
+  task.requests = std::make_shared<const std::vector<Request>>(std::move(requests));
   return task;
+}
+
+Operation::Task TaskOf(Request request) {
+  std::vector<Request> requests;
+  requests.push_back(std::move(request));
+  return TaskOf(std::move(requests));
 }
 
 class SessionImpl final : public Session {
@@ -97,10 +105,12 @@ class SessionImpl final : public Session {
 
   Status Open();
   Result<StatementPtr> Prepare(const std::string& cql, bool idempotent) override;
+  void Forget(const Statement& statement) override;
   Result<Rows> Execute(const Request& request) override;
   Status ExecutePaged(const Request& request, int32_t page_rows,
                       const std::function<Status(const Rows&)>& consume) override;
   void Begin(Request request, std::function<void(Result<Rows>)> done) override;
+  void BeginBatch(std::vector<Request> writes, std::function<void(Status)> done) override;
   Result<Outcome> ExecuteConditional(const std::vector<Request>& statements) override;
   Status ExecuteSchema(const std::string& cql) override;
   SessionCounters counters() const override;
@@ -181,6 +191,16 @@ Result<StatementPtr> SessionImpl::Prepare(const std::string& cql, bool idempoten
   return slot->statement;
 }
 
+void SessionImpl::Forget(const Statement& statement) {
+  const bool idempotent = static_cast<const PreparedStatement&>(statement).idempotent();
+  std::shared_ptr<Slot> forgotten;  // freed after the lock
+  const std::lock_guard lock(mutex_);
+  const auto found = statements_.find({statement.cql(), idempotent});
+  if (found == statements_.end()) return;
+  forgotten = std::move(found->second);
+  statements_.erase(found);
+}
+
 Result<Rows> SessionImpl::Execute(const Request& request) {
   CAPI_RETURN_NOT_OK(CheckRequest(request));
   CAPI_ASSIGN_OR_RETURN(Answer answer, Operation::Run(&link_, TaskOf(request)));
@@ -200,6 +220,20 @@ void SessionImpl::Begin(Request request, std::function<void(Result<Rows>)> done)
                        done(answer.status());
                      }
                    });
+}
+
+void SessionImpl::BeginBatch(std::vector<Request> writes, std::function<void(Status)> done) {
+  Status status = writes.empty() ? BugError("a batch without a write") : Status::OK();
+  for (const Request& write : writes) {
+    if (status.ok()) status = CheckRequest(write);
+  }
+  if (!status.ok()) {
+    done(status);
+    return;
+  }
+  Operation::Start(
+      &link_, TaskOf(std::move(writes)),
+      [done = std::move(done)](const Result<Answer>& answer) { done(answer.status()); });
 }
 
 Status SessionImpl::ExecutePaged(const Request& request, int32_t page_rows,

@@ -110,6 +110,10 @@ class Session {
   /// not.
   virtual Result<StatementPtr> Prepare(const std::string& cql, bool idempotent) = 0;
 
+  /// Prepared statements are kept as long as the session unless they are forgotten here, which
+  /// those of tables that come with every run should be. Requests and holders of it go on.
+  virtual void Forget(const Statement& statement) = 0;
+
   /// Executes and reads all pages.
   virtual Result<Rows> Execute(const Request& request) = 0;
 
@@ -122,6 +126,13 @@ class Session {
   /// `done` is called exactly once, from a thread of the session (or from this call), and must not
   /// block or call the session synchronously.
   virtual void Begin(Request request, std::function<void(Result<Rows>)> done) = 0;
+
+  /// Begin of several plain writes as one unlogged batch, which costs a round trip and a slot of
+  /// the window once. All of them are repeated together, if all are idempotent. The rows may be of
+  /// several partitions: each is then written for itself, and after an error some may be there. The
+  /// consistency of the first one counts. Servers warn of batches over 5 KiB or of more than 10
+  /// partitions and refuse those over 640 KiB (their default settings).
+  virtual void BeginBatch(std::vector<Request> writes, std::function<void(Status)> done) = 0;
 
   /// A conditional write (a single statement, or several of one partition as one batch): applied
   /// wholly or not at all.
@@ -152,11 +163,17 @@ class BulkWriter {
   BulkWriter& operator=(const BulkWriter&) = delete;
   /// The first error of an earlier write, if any; then nothing is added.
   Status Add(Request request);
+  /// Several as one batch (Session::BeginBatch); nothing is done for none.
+  Status AddBatch(std::vector<Request> writes);
   /// Waits for all writes; the first error.
   Status Finish();
 
  private:
   struct Shared;
+  /// Counts a write that is about to begin.
+  Status BeginWrite();
+  static void EndWrite(Shared* shared, const Status& status);
+
   Session* const session_;
   const std::shared_ptr<Shared> shared_;
 };

@@ -391,6 +391,56 @@ TEST_F(SessionTest, BulkWriterKeepsTheFirstError) {
   CAPI_ASSERT_OK(idle.Finish());
 }
 
+TEST_F(SessionTest, ForgottenStatementsGoOnAndArePreparedAnew) {
+  CreateTable("forgotten", "k int PRIMARY KEY");
+  const std::string cql = "INSERT INTO " + Table("forgotten") + " (k) VALUES (?)";
+  const StatementPtr first = Prepare(cql);
+  EXPECT_EQ(Prepare(cql), first);
+  session_->Forget(*first);
+  session_->Forget(*first);
+  const StatementPtr second = Prepare(cql);
+  EXPECT_NE(second, first);
+  for (const StatementPtr& statement : {first, second}) {
+    CAPI_ASSERT_OK(session_->Execute({statement, Values().Int(1), {}}).status());
+  }
+  // Whoever forgets an older one forgets that of the same text.
+  session_->Forget(*first);
+  EXPECT_NE(Prepare(cql), second);
+}
+
+TEST_F(SessionTest, BatchesOfPlainWrites) {
+  CreateTable("batches", "k int PRIMARY KEY, v text");
+  CreateTable("others", "k int PRIMARY KEY");
+  const StatementPtr insert = Prepare("INSERT INTO " + Table("batches") + " (k, v) VALUES (?, ?)");
+  const StatementPtr other = Prepare("INSERT INTO " + Table("others") + " (k) VALUES (?)");
+  const int64_t before = session_->counters().requests;
+  BulkWriter writer(session_);
+  CAPI_ASSERT_OK(writer.AddBatch({}));
+  for (int i = 0; i < 300; i += 3) {
+    CAPI_ASSERT_OK(writer.AddBatch({{insert, Values().Int(i).Text("a"), {}},
+                                    {insert, Values().Int(i + 1).Text("b"), {}},
+                                    {other, Values().Int(i), {}}}));
+  }
+  CAPI_ASSERT_OK(writer.AddBatch({{insert, Values().Int(1000).Text("single"), {}}}));
+  CAPI_ASSERT_OK(writer.Finish());
+  EXPECT_EQ(session_->counters().requests - before, 101);
+  EXPECT_EQ(Execute("SELECT k FROM " + Table("batches")).size(), 201);
+  EXPECT_EQ(Execute("SELECT k FROM " + Table("others")).size(), 100);
+
+  CAPI_ASSERT_OK(writer.AddBatch(
+      {{insert, Values().Int(1).Text("a"), {}}, {insert, Values().BigInt(1).Text("bad"), {}}}));
+  EXPECT_EQ(ClassOf(writer.Finish()), "cql_invalid");
+  EXPECT_EQ(ClassOf(writer.AddBatch({{insert, Values().Int(2).Text("late"), {}}})), "cql_invalid");
+
+  Status empty;
+  session_->BeginBatch({}, [&](const Status& status) { empty = status; });
+  EXPECT_EQ(KindOf(empty), ErrorKind::kBug);
+  Status missing;
+  session_->BeginBatch({{insert, Values().Int(1).Text("a"), {}}, {nullptr, {}, {}}},
+                       [&](const Status& status) { missing = status; });
+  EXPECT_EQ(KindOf(missing), ErrorKind::kBug);
+}
+
 TEST_F(SessionTest, TheWindowBoundsRequestsAndBytes) {
   CreateTable("window", "k int PRIMARY KEY, v blob");
   SessionOptions options = TestOptions();

@@ -12,6 +12,7 @@
 #include "capi/config/config.h"
 #include "capi/state/state_store.h"
 #include "capi/store/blob_store.h"
+#include "capi/store/rows/row_publisher.h"
 
 namespace capi::service {
 
@@ -46,6 +47,8 @@ class Cluster {
   virtual Result<std::unique_ptr<state::StateStore>> OpenState(const std::string& keyspace,
                                                                bool create) = 0;
   virtual Result<std::unique_ptr<store::BlobStore>> OpenBlobs(const std::string& keyspace) = 0;
+  /// For the rows of finished tables; null unless cassandra.table_layout is rows.
+  virtual std::unique_ptr<store::RowPublisher> OpenRows(const std::string& keyspace) = 0;
   /// Those with workflow tables, sorted.
   virtual Result<std::vector<std::string>> Keyspaces() = 0;
   /// Asks for as little as can be asked for.

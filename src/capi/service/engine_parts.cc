@@ -64,6 +64,12 @@ workflow::ExecutorEnvironment EngineParts::EnvironmentFor(Keyspace* keyspace,
   environment.make_runner = options_.make_runner != nullptr
                                 ? options_.make_runner
                                 : workflow::RunnerFactory(&node::NodeRunner::Make);
+  if (store::RowPublisher* rows = keyspace->rows(); rows != nullptr) {
+    environment.publish = [rows](const exec::Context& context, const script::Node& node,
+                                 const store::Table& table) {
+      return rows->Publish(context, table, node.table_writer->table_options);
+    };
+  }
   return environment;
 }
 

@@ -143,6 +143,7 @@ Result<std::unique_ptr<Keyspace>> Keyspace::OpenForSharing(
                         workflow::LeaseKeeper::Start(options.env, keyspace->state(), lease_ms,
                                                      std::move(on_lost), options.counters));
   CAPI_RETURN_NOT_OK(keyspace->OpenTables());
+  keyspace->rows_ = options.cluster->OpenRows(options.name);
   CAPI_RETURN_NOT_OK(options.env->CreateDirectories(keyspace->spill_directory()));
   return keyspace;
 }

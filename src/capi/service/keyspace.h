@@ -15,6 +15,7 @@
 #include "capi/queue/queue.h"
 #include "capi/service/cluster.h"
 #include "capi/state/state_store.h"
+#include "capi/store/rows/row_publisher.h"
 #include "capi/store/table_store.h"
 #include "capi/workflow/keyspace_lock.h"
 #include "capi/workflow/lease.h"
@@ -76,6 +77,8 @@ class Keyspace {
   /// Of a keyspace opened for running or sharing, else after OpenTables.
   store::TableStore* tables() { return tables_.get(); }
   workflow::TableCatalog* catalog() { return catalog_.get(); }
+  /// Of a keyspace opened for sharing on a cluster that publishes rows, else null.
+  store::RowPublisher* rows() { return rows_.get(); }
   /// Makes tables and catalog available. One thread.
   Status OpenTables();
   queue::Queue* queue() { return queue_.get(); }  ///< opened for running
@@ -103,6 +106,7 @@ class Keyspace {
   std::unique_ptr<store::TableStore> tables_;
   std::unique_ptr<queue::Queue> queue_;
   std::unique_ptr<workflow::TableCatalog> catalog_;
+  std::unique_ptr<store::RowPublisher> rows_;
   workflow::ReconcileReport reconciled_;
 };
 

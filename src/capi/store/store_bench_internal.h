@@ -118,7 +118,7 @@ class World {
                         {"item", data::FieldType::kInt},
                         {"product_id", data::FieldType::kString},
                         {"seller_id", data::FieldType::kString},
-                        {"limit", data::FieldType::kDatetime},
+                        {"shipping_limit", data::FieldType::kDatetime},
                         {"price", data::FieldType::kDecimal2}},
                        {},
                        ""};

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "capi/base/fault_point.h"
+#include "capi/base/log.h"
 #include "capi/workflow/attempt_records.h"
 #include "capi/workflow/run_executor_internal.h"
 
@@ -406,12 +407,31 @@ Status RunExecutorImpl::ExecuteFinish(const ClaimedBatch& batch, const exec::Can
   CAPI_ASSIGN_OR_RETURN(
       store::FreezeResult frozen,
       environment_.tables->FreezeTable(context, id, node::SchemaOf(*node->node), manifests));
+  if (environment_.publish != nullptr) {
+    const Status published = PublishTable(context, *node, frozen.manifest);
+    if (!published.ok()) {
+      // Repeated or not, this manifest will not be committed.
+      const Status discarded = environment_.tables->Discard(frozen.manifest);
+      if (!discarded.ok()) LogWarn("cannot remove a table: " + Describe(discarded));
+      return published;
+    }
+    CAPI_FAULT_POINT("workflow.after_publish_table");
+  }
   counts.duplicates += frozen.duplicates;
   counts.out = frozen.rows;
   finished->result.counts = counts;
   finished->frozen_manifest = std::move(frozen.manifest);
   CAPI_FAULT_POINT("workflow.after_freeze");
   return Status::OK();
+}
+
+Status RunExecutorImpl::PublishTable(const exec::Context& context, const NodeState& node,
+                                     const std::string& manifest) {
+  CAPI_ASSIGN_OR_RETURN(const std::shared_ptr<const store::Table> table,
+                        environment_.tables->OpenTable(manifest, [this](const store::TableId& id) {
+                          return environment_.catalog->Open(id);
+                        }));
+  return environment_.publish(context, *node.node, *table);
 }
 
 Result<node::NodeRunner*> RunExecutorImpl::RunnerOf(NodeState* node) {

@@ -55,6 +55,10 @@ struct ExecutorEnvironment {
   /// all of them (this one included); `queue` holds what was handed to this process. Called by one
   /// thread at a time.
   std::function<Status(const std::vector<queue::Message>&)> offer;
+  /// Set: makes a frozen table known outside, before its node may succeed. Called in node finishes,
+  /// for different tables at once; a finish that is repeated, also by another process, calls it
+  /// again for the same rows. Its errors are those of the finish.
+  std::function<Status(const exec::Context&, const script::Node&, const store::Table&)> publish;
   /// Shared runs: a process that had nothing to do for this long takes unclaimed batches of ready
   /// nodes without a message, because messages may get lost.
   int64_t idle_claim_ms = 2000;

@@ -78,6 +78,8 @@ class RunExecutorImpl final : public RunExecutor {
                       FinishedAttempt* finished);
   Status ExecuteFinish(const ClaimedBatch& batch, const exec::CancelToken& cancel,
                        FinishedAttempt* finished);
+  Status PublishTable(const exec::Context& context, const NodeState& node,
+                      const std::string& manifest);
   Result<node::NodeRunner*> RunnerOf(NodeState* node);
   void CancelInFlight(Lock* lock, const Status& reason);
   void Fail(const Status& status);

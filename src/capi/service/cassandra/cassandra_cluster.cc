@@ -6,6 +6,7 @@
 #include "capi/cql/session.h"
 #include "capi/state/cassandra/cassandra_store.h"
 #include "capi/store/cassandra/cassandra_blob_store.h"
+#include "capi/store/cassandra/cassandra_row_publisher.h"
 
 namespace capi::service {
 
@@ -37,6 +38,7 @@ class CassandraCluster final : public Cluster {
                    std::unique_ptr<cql::Session> session)
       : env_(env),
         replication_(settings.keyspace_replication_config),
+        rows_(settings.table_layout == "rows"),
         session_(std::move(session)) {
     for (const std::string& host : settings.hosts) {
       address_ += (address_.empty() ? "" : " ") + host;
@@ -59,6 +61,10 @@ class CassandraCluster final : public Cluster {
 
   Result<std::unique_ptr<store::BlobStore>> OpenBlobs(const std::string& keyspace) override {
     return store::OpenCassandraBlobStore(session_.get(), keyspace);
+  }
+
+  std::unique_ptr<store::RowPublisher> OpenRows(const std::string& keyspace) override {
+    return rows_ ? store::NewCassandraRowPublisher(session_.get(), keyspace) : nullptr;
   }
 
   Result<std::vector<std::string>> Keyspaces() override {
@@ -99,6 +105,7 @@ class CassandraCluster final : public Cluster {
  private:
   Env* const env_;
   const std::string replication_;
+  const bool rows_;
   std::string address_;
   const std::unique_ptr<cql::Session> session_;
 };

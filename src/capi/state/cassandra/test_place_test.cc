@@ -39,6 +39,7 @@ class ForwardingSession : public cql::Session {
   Result<cql::StatementPtr> Prepare(const std::string& cql, bool idempotent) override {
     return session_->Prepare(cql, idempotent);
   }
+  void Forget(const cql::Statement& statement) override { session_->Forget(statement); }
   Result<cql::Rows> Execute(const cql::Request& request) override {
     return session_->Execute(request);
   }
@@ -48,6 +49,9 @@ class ForwardingSession : public cql::Session {
   }
   void Begin(cql::Request request, std::function<void(Result<cql::Rows>)> done) override {
     session_->Begin(std::move(request), std::move(done));
+  }
+  void BeginBatch(std::vector<cql::Request> writes, std::function<void(Status)> done) override {
+    session_->BeginBatch(std::move(writes), std::move(done));
   }
   Result<Outcome> ExecuteConditional(const std::vector<cql::Request>& statements) override {
     return session_->ExecuteConditional(statements);

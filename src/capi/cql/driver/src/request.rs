@@ -126,7 +126,8 @@ impl Execution {
     }
 
     async fn run_batch(self, session: &Session) -> Result<Answer, Failure> {
-        // All statements are of one partition, which is written at once anyway: nothing to log.
+        // Of one partition, which is written at once anyway, or of writes that need not be applied
+        // together: nothing to log.
         let mut batch = Batch::new(BatchType::Unlogged);
         let mut values = Vec::with_capacity(self.statements.len());
         for (prepared, row) in self.statements {
