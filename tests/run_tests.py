@@ -21,7 +21,7 @@ FUZZ_SECONDS = 15
 FULL_FUZZ_SECONDS = 600
 # Seeded runs of service/simulation_test.cc.
 FULL_SIMULATION = {"CAPI_SIM_SEEDS": "2000"}
-TSAN_ROOMS = ["exec", "cql", "workflow", "state", "queue"]
+TSAN_ROOMS = ["exec", "http", "cql", "workflow", "state", "queue"]
 TSAN_ENVIRONMENT = {"TSAN_OPTIONS": "ignore_noninstrumented_modules=1 halt_on_error=1"}
 
 # Servers that the unit tests of a room use (tests/services/services.py).
