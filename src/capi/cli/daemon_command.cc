@@ -116,12 +116,14 @@ void AddDaemonCommand(CLI::App* app, int* exit_code) {
       ->check(CLI::Range(0, 65535));
   command
       ->add_option("--drain-seconds", arguments->drain_seconds,
-                   "How long batches under way may take after SIGTERM (default: 30)")
+                   "How long the end may take after SIGTERM: batches under way are finished, or "
+                   "given back in the last quarter, at most 3 s (default: 30)")
       ->check(CLI::Range(0, 86400));
   command->footer(
       "Needs cassandra.hosts and a queue in the settings (docs/cluster.md). Ends after SIGTERM,\n"
       "when the batches under way are finished or given back.\n"
-      "Exit codes: 0 drained, 1 it could not work, 2 wrong settings\n"
+      "Exit codes: 0 drained, 1 it could not work, or drained and Cassandra did not answer when\n"
+      "batches were to be given back (others take them over after the lease), 2 wrong settings\n"
       "Example: capi daemon --config /etc/capillaries/capi.json");
   command->callback(
       [app, arguments, exit_code] { *exit_code = RunDaemonCommand(*app, *arguments); });

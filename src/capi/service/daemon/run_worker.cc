@@ -7,6 +7,7 @@
 
 #include "capi/base/log.h"
 #include "capi/script/loader.h"
+#include "capi/service/daemon/timed_fetcher.h"
 #include "capi/service/input_patterns.h"
 #include "capi/workflow/run_plan.h"
 
@@ -114,8 +115,8 @@ void RunWorker::Tell(const Status& problem) {
 
 Result<std::shared_ptr<const script::Script>> RunWorker::LoadScriptOf(
     const state::RunRecord& run) const {
-  script::LoadResult loaded =
-      script::LoadScript(workflow::LoadOptionsOf(run), setting_.parts->files());
+  TimedFetcher fetcher(setting_.parts->files(), setting_.counters);
+  script::LoadResult loaded = script::LoadScript(workflow::LoadOptionsOf(run), &fetcher);
   if (loaded.script == nullptr) return loaded.errors.front();
   // Batches of one run must all be executed by the same script.
   if (loaded.script->script_hash != run.script_hash ||
