@@ -16,6 +16,7 @@
 #include "capi/service/engine_parts.h"
 #include "capi/service/keyspace.h"
 #include "capi/service/message_broker.h"
+#include "capi/service/run_problems.h"
 #include "capi/service/run_start.h"
 #include "capi/workflow/attempt_records.h"
 
@@ -27,8 +28,6 @@ constexpr int64_t kNanosPerMilli = 1000000;
 /// Between looks at the state; more when a look takes long.
 constexpr int64_t kLookMillis = 300;
 constexpr int64_t kPausesPerLook = 10;
-/// A run that nobody takes up for this long deserves a word.
-constexpr int64_t kPatienceMillis = 15000;
 
 /// Daemons have other working directories.
 std::string AbsoluteUrl(const std::string& url) {
@@ -199,8 +198,7 @@ Result<workflow::RunSnapshot> ClusterEngine::Look(state::StateStore* state, int6
 
 Status ClusterEngine::Follow(state::StateStore* state, const RunSummary& summary) {
   Env* env = options_.env;
-  const int64_t begin = env->MonotonicNanos();
-  bool complained = false;
+  StandstillWatch standstill(state, env->MonotonicNanos());
   while (true) {
     const int64_t look_begin = env->MonotonicNanos();
     // The run first: when it has ended, all nodes have.
@@ -208,18 +206,15 @@ Status ClusterEngine::Follow(state::StateStore* state, const RunSummary& summary
                           state->FindRun(summary.run_id));
     if (!run) return EnvironmentError("the run was removed while it was executed");
     CAPI_ASSIGN_OR_RETURN(workflow::RunSnapshot snapshot, Look(state, summary.run_id));
-    const bool begun = std::any_of(
-        snapshot.nodes.begin(), snapshot.nodes.end(),
-        [](const workflow::NodeSnapshot& node) { return node.status != state::NodeStatus::kNone; });
     const bool ended =
         run->status == state::RunStatus::kComplete ||
         (run->status == state::RunStatus::kStop &&
          std::all_of(snapshot.nodes.begin(), snapshot.nodes.end(),
                      [](const workflow::NodeSnapshot& node) { return state::IsEnd(node.status); }));
     const int64_t now = env->MonotonicNanos();
-    if (!complained && !begun && now - begin > kPatienceMillis * kNanosPerMilli) {
-      complained = true;
-      LogWarn("no daemon has begun with the run yet; capi daemon executes runs");
+    if (!ended) {
+      CAPI_ASSIGN_OR_RETURN(const std::string reason, standstill.Look(snapshot, now));
+      if (!reason.empty()) LogWarn(reason);
     }
     std::unique_lock lock(mutex_);
     snapshot_ = std::move(snapshot);

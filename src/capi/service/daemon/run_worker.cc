@@ -111,6 +111,7 @@ void RunWorker::Tell(const Status& problem) {
     LogWarn(RunName(setting_) + " cannot go on here now: " + Describe(problem));
   }
   problem_ = problem;
+  setting_.keyspace->lease()->Tell(setting_.run_id, Describe(problem));
 }
 
 Result<std::shared_ptr<const script::Script>> RunWorker::LoadScriptOf(
@@ -160,6 +161,7 @@ Result<bool> RunWorker::ExecuteOnce() {
     const std::lock_guard lock(mutex_);
     executor_ = std::move(made);
     problem_ = Status::OK();
+    setting_.keyspace->lease()->Tell(setting_.run_id, "");
     if (!drain_.ok()) executor_->Drain(drain_);
     if (!cancel_.ok()) executor_->Cancel(cancel_);
   }
@@ -197,6 +199,7 @@ void RunWorker::Work() {
     const std::lock_guard lock(mutex_);
     done_ = true;
   }
+  setting_.keyspace->lease()->Tell(setting_.run_id, "");
   inbox_.SettleAll(ended ? queue::Verdict::kDone : queue::Verdict::kAgain);
   setting_.on_done();
 }
