@@ -19,26 +19,39 @@ import urllib.error
 import urllib.request
 
 import integration_test
+import parquet_test
+import python_test
 from cluster_support import LEASE_MS, Cluster, ClusterWorld, Daemons, channel, wait_until
-from integration_support import ROOT, World, expect, statuses
+from integration_support import ROOT, SHARED_DEMOS, Failure, Skipped, World, expect, statuses
 
-EMBEDDED_PARITY = ["test_parity_lookup_single_run", "test_parity_lookup_two_runs", "test_parity_tag_single_run", "test_parity_tag_two_runs"]
+PARITY = [integration_test.test_parity_lookup_single_run, integration_test.test_parity_lookup_two_runs,
+          integration_test.test_parity_tag_single_run, integration_test.test_parity_tag_two_runs, integration_test.test_new_script_demo,
+          parquet_test.test_parity_lookup_big_single_run, parquet_test.test_parity_lookup_big_two_runs,
+          parquet_test.test_parity_proto_file_reader_creator, python_test.test_parity_py_calc_json, python_test.test_parity_py_calc_yaml]
+ROWS_LAYOUT = {"CAPI_CASSANDRA_TABLE_LAYOUT": "rows"}
 
 
 # ---- Parity with the original's demos
 
-def run_parity(world, daemons):
-    with Daemons(world.cluster, world.capi, daemons):
-        for name in EMBEDDED_PARITY:
-            getattr(integration_test, name)(world)
+def run_parity(world, daemons, environment):
+    if not SHARED_DEMOS.exists():
+        raise Skipped("the original's demos are not beside this checkout")
+    with Daemons(world.cluster, world.capi, daemons, environment={**python_test.PYTHON, **environment}):
+        for test in PARITY:
+            try:
+                test(world)
+            except Failure as failure:
+                raise Failure(f"{test.__name__}: {failure}") from failure
 
 
-def test_parity_with_one_daemon(world):
-    run_parity(world, 1)
+def test_parity(world):
+    for daemons in (1, 3) if world.full else (1,):
+        run_parity(world, daemons, {})
 
 
-def test_parity_with_three_daemons(world):
-    run_parity(world, 3)
+def test_parity_with_rows(world):
+    for daemons in (3, 1) if world.full else (3,):
+        run_parity(world, daemons, ROWS_LAYOUT)
 
 
 # ---- The lookup pipeline on generated data
@@ -511,9 +524,6 @@ def check_outage(world, lookup, endpoints):
 
 
 # ---- Rows for others
-
-ROWS_LAYOUT = {"CAPI_CASSANDRA_TABLE_LAYOUT": "rows"}
-
 
 def wide_rows(client, keyspace, run=1):
     """Table -> its rows, sorted, of all tables that a run published."""
