@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -22,26 +23,39 @@ import urllib.error
 import urllib.request
 
 import integration_test
-from cluster_support import LEASE_MS, Cluster, ClusterWorld, Daemons, channel, wait_until
-from integration_support import ROOT, World, expect, statuses
+import parquet_test
+import python_test
+from cluster_support import LEASE_MS, CassandraCluster, Cluster, ClusterWorld, Daemons, channel, wait_until
+from integration_support import ROOT, SHARED_DEMOS, Failure, Skipped, World, expect, statuses
 
-EMBEDDED_PARITY = ["test_parity_lookup_single_run", "test_parity_lookup_two_runs", "test_parity_tag_single_run", "test_parity_tag_two_runs"]
+PARITY = [integration_test.test_parity_lookup_single_run, integration_test.test_parity_lookup_two_runs,
+          integration_test.test_parity_tag_single_run, integration_test.test_parity_tag_two_runs, integration_test.test_new_script_demo,
+          parquet_test.test_parity_lookup_big_single_run, parquet_test.test_parity_lookup_big_two_runs,
+          parquet_test.test_parity_proto_file_reader_creator, python_test.test_parity_py_calc_json, python_test.test_parity_py_calc_yaml]
+ROWS_LAYOUT = {"CAPI_CASSANDRA_TABLE_LAYOUT": "rows"}
 
 
 # ---- Parity with the original's demos
 
-def run_parity(world, daemons):
-    with Daemons(world.cluster, world.capi, daemons):
-        for name in EMBEDDED_PARITY:
-            getattr(integration_test, name)(world)
+def run_parity(world, daemons, environment):
+    if not SHARED_DEMOS.exists():
+        raise Skipped("the original's demos are not beside this checkout")
+    with Daemons(world.cluster, world.capi, daemons, environment={**python_test.PYTHON, **environment}):
+        for test in PARITY:
+            try:
+                test(world)
+            except Failure as failure:
+                raise Failure(f"{test.__name__}: {failure}") from failure
 
 
-def test_parity_with_one_daemon(world):
-    run_parity(world, 1)
+def test_parity(world):
+    for daemons in (1, 3) if world.full else (1,):
+        run_parity(world, daemons, {})
 
 
-def test_parity_with_three_daemons(world):
-    run_parity(world, 3)
+def test_parity_with_rows(world):
+    for daemons in (3, 1) if world.full else (3,):
+        run_parity(world, daemons, ROWS_LAYOUT)
 
 
 # ---- The lookup pipeline on generated data
@@ -412,6 +426,64 @@ def test_wrong_settings_of_a_daemon(world):
         expect(process.returncode == 2 and text in process.stderr, f"{environment}: {process.returncode} {process.stderr}")
 
 
+# ---- The documentation
+
+def fenced(text, kind):
+    """The contents of the blocks of one kind."""
+    return re.findall(rf"^```{kind}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+class Steps:
+    """docs/cluster.md with the addresses, ports and folders of real servers. What is replaced must be there."""
+
+    def __init__(self, replaced):
+        self.text = (ROOT / "docs/cluster.md").read_text()
+        for old, new in replaced.items():
+            expect(old in self.text, f"docs/cluster.md does not have {old}")
+            self.text = self.text.replace(old, str(new))
+        self.set_up = self.text[:self.text.index("## Commands")]
+        self.commands = self.text[self.text.index("## Commands"):self.text.index("## Daemons")]
+
+
+def test_docs_are_followed(world):
+    """Set-up with passwords, rights and TLS, a daemon, a run and the commands, as docs/cluster.md says."""
+    with tempfile.TemporaryDirectory() as temp, CassandraCluster(authentication=True, tls=True, heap_mb=512) as cassandra:
+        folder = pathlib.Path(temp)
+        for name in ("etc", "bin", "shared"):
+            (folder / name).mkdir()
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            metrics_port = free.getsockname()[1]
+        rabbitmq = world.cluster.rabbitmq.environment()
+        broker_port = rabbitmq["CAPI_TEST_RABBITMQ_TLS"].rstrip("/").rsplit(":", 1)[1]
+        steps = Steps({'"cassandra1.example.com", "cassandra2.example.com"': '"localhost"', '"port": 9042': f'"port": {cassandra.port}',
+                       "'datacenter1': 3": "'datacenter1': 1", "rabbitmq.example.com:5671": f"localhost:{broker_port}",
+                       "/etc/capillaries": folder / "etc", "/var/lib/capillaries": folder / "data", "/mnt/shared": folder / "shared",
+                       "9201": metrics_port})
+        roots = [cassandra.certificates.ca, pathlib.Path(rabbitmq["CAPI_TEST_RABBITMQ_CERTIFICATES"]) / "ca.pem"]
+        (folder / "etc/ca.pem").write_text("".join(path.read_text() for path in roots))
+        (folder / "etc/cassandra-password").write_text("secret1\n")
+        settings, = fenced(steps.set_up, "json")
+        (folder / "etc/capi.json").write_text(settings)
+        statements, = fenced(steps.set_up, "cql")
+        with cassandra.nodes[0].client() as client:
+            for statement in filter(str.strip, statements.split(";")):
+                client.rows(statement)
+        control = folder / "bin/rabbitmqctl"
+        control.write_text(f'#!/bin/sh\nexec {rabbitmq["CAPI_TEST_RABBITMQ_CONTROL"]} ctl "$@"\n')
+        control.chmod(0o755)
+        os.symlink(world.capi, folder / "bin/capi")
+
+        lines = "".join([*fenced(steps.set_up, "sh"), *fenced(steps.commands, "sh")])
+        script = f"set -e\ntrap 'kill $(jobs -p); wait' EXIT\n{lines}"
+        process = subprocess.run(["bash", "-c", script], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=240,
+                                 env={**os.environ, "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}", "CAPI_DAEMON_LEASE_TIME": str(LEASE_MS)})
+        expect(process.returncode == 0, f"{process.returncode}\n{process.stdout}\n{process.stderr}")
+        for text in ("database  OK", "queue     OK", "ready", "Ada Lund,2,259.90", "stopped run 2", "dropped keyspace sales"):
+            expect(text in process.stdout, f"{text!r} is not in:\n{process.stdout}\n{process.stderr}")
+        world.cluster.rabbitmq.ctl("delete_vhost", "capillaries")
+
+
 # ---- Monitoring
 
 class Endpoint:
@@ -675,9 +747,6 @@ def test_script_that_no_daemon_can_read(world):
 
 
 # ---- Rows for others
-
-ROWS_LAYOUT = {"CAPI_CASSANDRA_TABLE_LAYOUT": "rows"}
-
 
 def wide_rows(client, keyspace, run=1):
     """Table -> its rows, sorted, of all tables that a run published."""
