@@ -163,3 +163,12 @@ def wait_until(condition, seconds, what):
     while not condition():
         expect(time.monotonic() < deadline, f"waited {seconds} s for {what}")
         time.sleep(0.05)
+
+
+def wait_until_stopped(process, seconds, what):
+    """Until a signal (SIGSTOP, or a fault point of the kind stop) has stopped it."""
+    def stopped():
+        expect(process.poll() is None, f"the process ended with {process.returncode} before it was stopped: {what}")
+        return pathlib.Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T"
+
+    wait_until(stopped, seconds, what)

@@ -204,7 +204,7 @@ Status RunExecutorImpl::Dispatch() {
     const bool idle = claimed_.empty() && in_flight_.empty() && finished_.empty() && !committing_ &&
                       !evaluate_ && !run_ended_ && !queue_may_have_work_;
     // Of a shared run others may hold batches, and messages come from outside.
-    if (!idle || environment_.shared()) continue;
+    if (!idle || (environment_.shared() && environment_.wait_for_other_runs)) continue;
     CAPI_ASSIGN_OR_RETURN(const std::optional<int64_t> delay, environment_.queue->NextDelay());
     if (delay) {
       dispatcher_wakeup_.wait_for(lock, std::chrono::milliseconds(*delay),
