@@ -484,7 +484,6 @@ nodes:
       name: t
       fields:
         name: {{expression: r.name, type: string}}
-      indexes: {{idx_name: non_unique(name)}}
   write:
     type: table_file
     r: {{table: t}}
@@ -743,6 +742,45 @@ def test_exec_node_interrupted(world):
         end_of_lookup(lookup, keyspace, nodes[3:])
 
 
+def test_exec_node_stopped_past_its_lease(world):
+    """A daemon takes its batches over and ends the run; what the command had done is refused, and it tells how the run ended."""
+    with tempfile.TemporaryDirectory() as temp:
+        lookup = Lookup(world, temp)
+        nodes = list(lookup.counts)
+        keyspace = lookup.keyspace()
+        for node in nodes[:2]:
+            ExecNode(lookup, keyspace, node).check()
+        command = ExecNode(lookup, keyspace, nodes[2], environment={"CAPI_FAULT": "workflow.before_commit:stop:2"})
+        command.await_stop()
+        with Daemons(world.cluster, world.capi, 1):
+            wait_until_ended(world, keyspace, 60)
+            command.send(signal.SIGCONT)
+            command.check()
+        end_of_lookup(lookup, keyspace, nodes[3:])
+
+
+def test_exec_node_while_cassandra_is_paused(world):
+    """For longer than the lease."""
+    with tempfile.TemporaryDirectory() as temp:
+        lookup = Lookup(world, temp)
+        nodes = list(lookup.counts)
+        keyspace = lookup.keyspace()
+        for node in nodes[:2]:
+            ExecNode(lookup, keyspace, node).check()
+        command = ExecNode(lookup, keyspace, nodes[2], environment={"CAPI_FAULT": "workflow.after_commit:stop:2"})
+        command.await_stop()
+        server = world.cluster.cassandra.nodes[0]
+        server.pause()
+        try:
+            command.send(signal.SIGCONT)
+            time.sleep(3 * LEASE_MS / 1000)
+            expect(command.process.poll() is None, "the command ended while Cassandra was away")
+        finally:
+            server.resume()
+        command.check()
+        end_of_lookup(lookup, keyspace, nodes[3:])
+
+
 def test_exec_node_helped_by_daemons(world):
     with tempfile.TemporaryDirectory() as temp:
         lookup = Lookup(world, temp)
@@ -777,6 +815,9 @@ def test_exec_node_used_wrongly(world):
         expect(world.capi_on_cluster("stop", keyspace, "--run", "2").returncode == 0, "stop")
         refused("", "items_inner", "--run", "3", code=1)
         expect([run["status"] for run in history(world, keyspace)] == ["complete", "stop", "complete"], history(world, keyspace))
+        # No place for its caches; the run is there already.
+        refused("run 4 was interrupted", "read_orders", environment={"CAPI_DATA_DIR": f"{lookup.folder}/in/orders.csv"}, code=1)
+        ExecNode(lookup, keyspace, "read_orders", "--run", "4").check()
 
 
 # ---- Rows for others
