@@ -781,6 +781,35 @@ def test_exec_node_while_cassandra_is_paused(world):
         end_of_lookup(lookup, keyspace, nodes[3:])
 
 
+def test_exec_node_interrupted_while_cassandra_is_paused(world):
+    """The first Ctrl-C waits for the server, and says so; the second one ends the process at once."""
+    with tempfile.TemporaryDirectory() as temp:
+        lookup = Lookup(world, temp)
+        nodes = list(lookup.counts)
+        keyspace = lookup.keyspace()
+        for node in nodes[:2]:
+            ExecNode(lookup, keyspace, node).check()
+        command = ExecNode(lookup, keyspace, nodes[2], environment={"CAPI_FAULT": "workflow.after_commit:stop:2"})
+        command.await_stop()
+        server = world.cluster.cassandra.nodes[0]
+        server.pause()
+        try:
+            command.send(signal.SIGINT)
+            command.send(signal.SIGCONT)
+            said = ""
+            while "the database does not answer" not in said:
+                line = command.process.stderr.readline()
+                expect(line, f"it ended: {said}")
+                said += line
+            command.send(signal.SIGINT)
+            command.process.communicate(timeout=20)
+            expect(command.process.returncode == 130, f"exit code {command.process.returncode}")
+        finally:
+            server.resume()
+        ExecNode(lookup, keyspace, nodes[2], "--run", "3").check()
+        end_of_lookup(lookup, keyspace, nodes[3:])
+
+
 def test_exec_node_helped_by_daemons(world):
     with tempfile.TemporaryDirectory() as temp:
         lookup = Lookup(world, temp)

@@ -30,6 +30,8 @@ constexpr int64_t kLookMillis = 300;
 constexpr int64_t kPausesPerLook = 10;
 /// A run that nobody takes up for this long deserves a word.
 constexpr int64_t kPatienceMillis = 15000;
+/// So does a cancelled run that does not end.
+constexpr int64_t kCancelPatienceMillis = 5000;
 
 /// Daemons have other working directories.
 std::string AbsoluteUrl(const std::string& url) {
@@ -129,12 +131,14 @@ Result<RunSummary> ClusterEngine::RunScript(
   summary.nodes = Snapshot().nodes;
   const Status summarized = SummarizeRun(keyspace->state(), &summary);
   if (summary.error.ok()) summary.error = summarized;
-  summary.interrupted =
-      (parts_ != nullptr || options.follow) && summary.status == state::RunStatus::kStart;
-  const bool ended =
-      summary.status == state::RunStatus::kComplete || summary.status == state::RunStatus::kStop;
-  if (parts_ != nullptr && ended && KindOf(summary.error) == ErrorKind::kCancelled) {
-    summary.error = Status::OK();  // a cancellation that came too late has stopped nothing
+  if (parts_ != nullptr) {
+    // Cancelled while the state cannot be read, it is not known to have ended.
+    summary.interrupted = summary.status == state::RunStatus::kStart || !summarized.ok();
+    // A cancellation that came too late has stopped nothing.
+    const bool too_late = KindOf(summary.error) == ErrorKind::kCancelled;
+    if (!summary.interrupted && too_late) summary.error = Status::OK();
+  } else {
+    summary.interrupted = options.follow && summary.status == state::RunStatus::kStart;
   }
   summary.elapsed_ms = (env->MonotonicNanos() - begin_nanos) / kNanosPerMilli;
   return summary;
@@ -274,7 +278,14 @@ Status ClusterEngine::Execute(const KeyspaceOptions& keyspace, int64_t run_id) {
   std::unique_lock lock(mutex_);
   worker_ = &worker;
   if (!cancelled_.ok()) worker.Cancel(cancelled_);
-  wakeup_.wait(lock, [&done] { return done; });
+  wakeup_.wait(lock, [&] { return done || !cancelled_.ok(); });
+  const auto patience = std::chrono::milliseconds(kCancelPatienceMillis);
+  if (!wakeup_.wait_for(lock, patience, [&] { return done; })) {
+    LogWarn(
+        "the database does not answer, so what is under way cannot be given back yet; if this "
+        "process is ended now, others take it over when the lease has run out");
+    wakeup_.wait(lock, [&] { return done; });
+  }
   worker_ = nullptr;
   return worker.result();
 }
