@@ -6,16 +6,21 @@
 """
 
 import contextlib
+import json
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
+import urllib.request
 
+import integration_test
 import pika
-from integration_support import ROOT, World, expect
+from integration_support import ROOT, World, expect, statuses
 
 sys.path.insert(0, str(ROOT))
 
@@ -164,3 +169,105 @@ def wait_until(condition, seconds, what):
     while not condition():
         expect(time.monotonic() < deadline, f"waited {seconds} s for {what}")
         time.sleep(0.05)
+
+
+def wait_until_stopped(process, seconds, what):
+    """Until a signal (SIGSTOP, or a fault point of the kind stop) has stopped it."""
+    def stopped():
+        expect(process.poll() is None, f"the process ended with {process.returncode} before it was stopped: {what}")
+        return pathlib.Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T"
+
+    wait_until(stopped, seconds, what)
+
+
+ROWS_LAYOUT = {"CAPI_CASSANDRA_TABLE_LAYOUT": "rows"}
+
+
+# ---- The lookup pipeline on generated data
+
+class Lookup:
+    """The pipeline, and what the embedded engine makes of it."""
+
+    def __init__(self, world, temp, orders=3000, batches=20):
+        self.world = world
+        self.temp = temp
+        self.folder, self.arguments = integration_test.lookup_world(temp, orders)
+        self.arguments = [*self.arguments, "--set", f"batches={batches}"]
+        process, summary = World(world.capi, False).run(ROOT / "bench/lookup.yaml", temp, f"{temp}/embedded", *self.arguments)
+        expect(process.returncode == 0, process.stderr)
+        self.expected = integration_test.outputs_of(self.folder / "out")
+        self.counts = {node["name"]: node["rows"]["out"] for node in summary["nodes"]}
+        self.clear()
+
+    def clear(self):
+        for path in (self.folder / "out").iterdir():
+            path.unlink()
+
+    def start(self, keyspace, *arguments):
+        """Begins a run; its id."""
+        process = self.world.capi_on_cluster("start", str(ROOT / "bench/lookup.yaml"), *self.arguments, "--keyspace", keyspace,
+                                             "--start-nodes", "read_orders,read_items", *arguments)
+        expect(process.returncode == 0, process.stderr)
+        return int(process.stdout)
+
+    def follow(self, keyspace, timeout=300):
+        """Waits for the end of the newest run; process and summary."""
+        self.world._names[keyspace] = keyspace
+        return self.world.run(ROOT / "bench/lookup.yaml", self.temp, keyspace, *self.arguments, "--start-nodes", "read_orders,read_items",
+                              timeout=timeout)
+
+    def keyspace(self):
+        name = f"lookup_{os.urandom(8).hex()}"
+        self.world._names[name] = name
+        return name
+
+    def check(self, process, summary):
+        expect(process.returncode == 0, f"exit code {process.returncode}: {process.stderr}\n{process.stdout[-2000:]}")
+        expect(set(statuses(summary).values()) == {"success"}, statuses(summary))
+        found = {node["name"]: node["rows"]["out"] for node in summary["nodes"]}
+        expect(found == self.counts, f"rows {found}, expected {self.counts}")
+        outputs = integration_test.outputs_of(self.folder / "out")
+        expect(outputs.keys() == self.expected.keys(), f"files {sorted(outputs)}, expected {sorted(self.expected)}")
+        for name, content in self.expected.items():
+            expect(outputs[name] == content, f"{name} differs")
+        self.clear()
+
+
+class Endpoint:
+    """What a daemon tells about itself."""
+
+    def __init__(self, daemons, environment=None):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.daemon = daemons.add({"CAPI_PROMETHEUS_EXPORTER_PORT": str(self.port), **(environment or {})})
+
+    def get(self, path):
+        """Code and text; code 0 while nobody listens."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=20) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+        except OSError:
+            return 0, ""
+
+    def await_code(self, path, code, seconds=60):
+        wait_until(lambda: self.get(path)[0] == code, seconds, f"{code} from {path}")
+
+    def metrics(self):
+        """Name with labels -> value."""
+        code, text = self.get("/metrics")
+        expect(code == 200, f"/metrics: {code}")
+        samples = [line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#")]
+        return {name: float(value) for name, value in samples}
+
+
+def history(world, keyspace):
+    process = world.capi_on_cluster("history", keyspace, "--output", "json")
+    expect(process.returncode == 0, process.stderr)
+    return json.loads(process.stdout)
+
+
+def wait_until_ended(world, keyspace, seconds=240):
+    wait_until(lambda: all(run["status"] in ("complete", "stop") for run in history(world, keyspace)), seconds, f"the end of runs in {keyspace}")

@@ -5,34 +5,31 @@ N skipped".
 """
 
 import argparse
-import functools
-import http.server
 import json
 import os
 import pathlib
 import random
-import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-import urllib.error
-import urllib.request
 
 import integration_test
 import parquet_test
 import python_test
-from cluster_support import LEASE_MS, CassandraCluster, Cluster, ClusterWorld, Daemons, channel, wait_until
+from cluster_docs import *  # noqa: F401,F403
+from cluster_exec_node import *  # noqa: F401,F403
+from cluster_monitoring import *  # noqa: F401,F403
+from cluster_rows import *  # noqa: F401,F403
+from cluster_support import (LEASE_MS, ROWS_LAYOUT, Cluster, ClusterWorld, Daemons, Endpoint, Lookup, channel, history, wait_until, wait_until_ended,
+                             wait_until_stopped)
 from integration_support import ROOT, SHARED_DEMOS, Failure, Skipped, World, expect, statuses
 
 PARITY = [integration_test.test_parity_lookup_single_run, integration_test.test_parity_lookup_two_runs,
           integration_test.test_parity_tag_single_run, integration_test.test_parity_tag_two_runs, integration_test.test_new_script_demo,
           parquet_test.test_parity_lookup_big_single_run, parquet_test.test_parity_lookup_big_two_runs,
           parquet_test.test_parity_proto_file_reader_creator, python_test.test_parity_py_calc_json, python_test.test_parity_py_calc_yaml]
-ROWS_LAYOUT = {"CAPI_CASSANDRA_TABLE_LAYOUT": "rows"}
 
 
 # ---- Parity with the original's demos
@@ -60,54 +57,6 @@ def test_parity_with_rows(world):
 
 # ---- The lookup pipeline on generated data
 
-class Lookup:
-    """The pipeline, and what the embedded engine makes of it."""
-
-    def __init__(self, world, temp, orders=3000, batches=20):
-        self.world = world
-        self.temp = temp
-        self.folder, self.arguments = integration_test.lookup_world(temp, orders)
-        self.arguments = [*self.arguments, "--set", f"batches={batches}"]
-        process, summary = World(world.capi, False).run(ROOT / "bench/lookup.yaml", temp, f"{temp}/embedded", *self.arguments)
-        expect(process.returncode == 0, process.stderr)
-        self.expected = integration_test.outputs_of(self.folder / "out")
-        self.counts = {node["name"]: node["rows"]["out"] for node in summary["nodes"]}
-        self.clear()
-
-    def clear(self):
-        for path in (self.folder / "out").iterdir():
-            path.unlink()
-
-    def start(self, keyspace, *arguments):
-        """Begins a run; its id."""
-        process = self.world.capi_on_cluster("start", str(ROOT / "bench/lookup.yaml"), *self.arguments, "--keyspace", keyspace,
-                                             "--start-nodes", "read_orders,read_items", *arguments)
-        expect(process.returncode == 0, process.stderr)
-        return int(process.stdout)
-
-    def follow(self, keyspace, timeout=300):
-        """Waits for the end of the newest run; process and summary."""
-        self.world._names[keyspace] = keyspace
-        return self.world.run(ROOT / "bench/lookup.yaml", self.temp, keyspace, *self.arguments, "--start-nodes", "read_orders,read_items",
-                              timeout=timeout)
-
-    def keyspace(self):
-        name = f"lookup_{os.urandom(8).hex()}"
-        self.world._names[name] = name
-        return name
-
-    def check(self, process, summary):
-        expect(process.returncode == 0, f"exit code {process.returncode}: {process.stderr}\n{process.stdout[-2000:]}")
-        expect(set(statuses(summary).values()) == {"success"}, statuses(summary))
-        found = {node["name"]: node["rows"]["out"] for node in summary["nodes"]}
-        expect(found == self.counts, f"rows {found}, expected {self.counts}")
-        outputs = integration_test.outputs_of(self.folder / "out")
-        expect(outputs.keys() == self.expected.keys(), f"files {sorted(outputs)}, expected {sorted(self.expected)}")
-        for name, content in self.expected.items():
-            expect(outputs[name] == content, f"{name} differs")
-        self.clear()
-
-
 def test_same_bytes_with_any_number_of_daemons(world):
     with tempfile.TemporaryDirectory() as temp:
         lookup = Lookup(world, temp)
@@ -131,16 +80,6 @@ def test_several_runs_at_once(world):
             for lookup, keyspace in zip(lookups, keyspaces):
                 wait_until_ended(world, keyspace)
                 expect(integration_test.outputs_of(lookup.folder / "out") == lookup.expected, f"outputs of {keyspace} differ")
-
-
-def history(world, keyspace):
-    process = world.capi_on_cluster("history", keyspace, "--output", "json")
-    expect(process.returncode == 0, process.stderr)
-    return json.loads(process.stdout)
-
-
-def wait_until_ended(world, keyspace, seconds=240):
-    wait_until(lambda: all(run["status"] in ("complete", "stop") for run in history(world, keyspace)), seconds, f"the end of runs in {keyspace}")
 
 
 # ---- Faults
@@ -426,178 +365,7 @@ def test_wrong_settings_of_a_daemon(world):
         expect(process.returncode == 2 and text in process.stderr, f"{environment}: {process.returncode} {process.stderr}")
 
 
-# ---- The documentation
-
-def fenced(text, kind):
-    """The contents of the blocks of one kind."""
-    return re.findall(rf"^```{kind}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-
-
-class Steps:
-    """docs/cluster.md with the addresses, ports and folders of real servers. What is replaced must be there."""
-
-    def __init__(self, replaced):
-        self.text = (ROOT / "docs/cluster.md").read_text()
-        for old, new in replaced.items():
-            expect(old in self.text, f"docs/cluster.md does not have {old}")
-            self.text = self.text.replace(old, str(new))
-        self.set_up = self.text[:self.text.index("## Commands")]
-        self.commands = self.text[self.text.index("## Commands"):self.text.index("## Daemons")]
-
-
-def test_docs_are_followed(world):
-    """Set-up with passwords, rights and TLS, a daemon, a run and the commands, as docs/cluster.md says."""
-    with tempfile.TemporaryDirectory() as temp, CassandraCluster(authentication=True, tls=True, heap_mb=512) as cassandra:
-        folder = pathlib.Path(temp)
-        for name in ("etc", "bin", "shared"):
-            (folder / name).mkdir()
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            metrics_port = free.getsockname()[1]
-        rabbitmq = world.cluster.rabbitmq.environment()
-        broker_port = rabbitmq["CAPI_TEST_RABBITMQ_TLS"].rstrip("/").rsplit(":", 1)[1]
-        steps = Steps({'"cassandra1.example.com", "cassandra2.example.com"': '"localhost"', '"port": 9042': f'"port": {cassandra.port}',
-                       "'datacenter1': 3": "'datacenter1': 1", "rabbitmq.example.com:5671": f"localhost:{broker_port}",
-                       "/etc/capillaries": folder / "etc", "/var/lib/capillaries": folder / "data", "/mnt/shared": folder / "shared",
-                       "9201": metrics_port})
-        roots = [cassandra.certificates.ca, pathlib.Path(rabbitmq["CAPI_TEST_RABBITMQ_CERTIFICATES"]) / "ca.pem"]
-        (folder / "etc/ca.pem").write_text("".join(path.read_text() for path in roots))
-        (folder / "etc/cassandra-password").write_text("secret1\n")
-        settings, = fenced(steps.set_up, "json")
-        (folder / "etc/capi.json").write_text(settings)
-        statements, = fenced(steps.set_up, "cql")
-        with cassandra.nodes[0].client() as client:
-            for statement in filter(str.strip, statements.split(";")):
-                client.rows(statement)
-        control = folder / "bin/rabbitmqctl"
-        control.write_text(f'#!/bin/sh\nexec {rabbitmq["CAPI_TEST_RABBITMQ_CONTROL"]} ctl "$@"\n')
-        control.chmod(0o755)
-        os.symlink(world.capi, folder / "bin/capi")
-
-        lines = "".join([*fenced(steps.set_up, "sh"), *fenced(steps.commands, "sh")])
-        script = f"set -e\ntrap 'kill $(jobs -p); wait' EXIT\n{lines}"
-        process = subprocess.run(["bash", "-c", script], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=240,
-                                 env={**os.environ, "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}", "CAPI_DAEMON_LEASE_TIME": str(LEASE_MS)})
-        expect(process.returncode == 0, f"{process.returncode}\n{process.stdout}\n{process.stderr}")
-        for text in ("database  OK", "queue     OK", "ready", "Ada Lund,2,259.90", "stopped run 2", "dropped keyspace sales"):
-            expect(text in process.stdout, f"{text!r} is not in:\n{process.stdout}\n{process.stderr}")
-        world.cluster.rabbitmq.ctl("delete_vhost", "capillaries")
-
-
-# ---- Monitoring
-
-class Endpoint:
-    """What a daemon tells about itself."""
-
-    def __init__(self, daemons):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.daemon = daemons.add({"CAPI_PROMETHEUS_EXPORTER_PORT": str(self.port)})
-
-    def get(self, path):
-        """Code and text; code 0 while nobody listens."""
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=20) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
-        except OSError:
-            return 0, ""
-
-    def await_code(self, path, code, seconds=60):
-        wait_until(lambda: self.get(path)[0] == code, seconds, f"{code} from {path}")
-
-    def metrics(self):
-        """Name with labels -> value."""
-        code, text = self.get("/metrics")
-        expect(code == 200, f"/metrics: {code}")
-        samples = [line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#")]
-        return {name: float(value) for name, value in samples}
-
-
-def test_metrics_and_health(world):
-    with tempfile.TemporaryDirectory() as temp:
-        lookup = Lookup(world, temp, 5000)
-        with Daemons(world.cluster, world.capi, 0) as daemons:
-            endpoints = [Endpoint(daemons) for _ in range(2)]
-            for endpoint in endpoints:
-                endpoint.await_code("/ready", 200)
-                endpoint.await_code("/health", 200)
-            keyspace = lookup.keyspace()
-            lookup.check(*lookup.follow(keyspace))
-            check_metrics(world, keyspace, [endpoint.metrics() for endpoint in endpoints])
-            for endpoint in endpoints:  # the keyspace is kept for the next run
-                wait_until(lambda: endpoint.metrics()["capi_lease_renewals_total"] > 0, 20, "a renewal")
-            check_outage(world, lookup, endpoints)
-
-
-def check_metrics(world, keyspace, metrics):
-    """Counters agree with the history of the only run."""
-    def look(*arguments):
-        return json.loads(world.capi_on_cluster("history", keyspace, "--run", "1", *arguments, "--output", "json").stdout)
-
-    def total(name):
-        return sum(each.get(name, 0) for each in metrics)
-
-    batches = [batch for node in look() for batch in look("--node", node["node"])]
-    batches = [batch for batch in batches if batch["batch"] >= 0]  # without finish tasks
-    expect(total('capi_batches_total{outcome="success"}') == len(batches), f"{len(batches)} batches, {metrics}")
-    for outcome in ("fail", "stopped", "fenced"):
-        expect(total(f'capi_batches_total{{outcome="{outcome}"}}') == 0, f"{outcome}: {metrics}")
-    counted = sum(value for each in metrics for name, value in each.items() if name.startswith("capi_batch_duration_seconds_count{"))
-    begun = total('capi_batches_total{outcome="success"}') + total('capi_batches_total{outcome="retried"}')
-    expect(begun <= counted <= begun + total('capi_batches_total{outcome="released"}'), f"{counted} durations: {metrics}")
-    for name, column in (("capi_rows_read_total", "rows_in"), ("capi_rows_written_total", "rows_out")):
-        rows = sum(batch[column] for batch in batches)
-        expect(rows > 0 and total(name) == rows, f"{name} is {total(name)}, history: {rows}")
-    def sums(each, name):
-        return sum(value for key, value in each.items() if key.startswith(name + "{"))
-
-    for each in metrics:
-        requests = sums(each, "capi_db_request_seconds_count")
-        expect(each["capi_db_requests_total"] - 100 <= requests <= each["capi_db_requests_total"], f"{requests} requests: {each}")
-        for kind in ("read", "write", "conditional", "prepare"):
-            expect(each[f'capi_db_request_seconds_sum{{kind="{kind}"}}'] > 0, f"{kind}: {each}")
-        expect(each["process_resident_memory_bytes"] > 1e7 and each["process_virtual_memory_bytes"] > each["process_resident_memory_bytes"], each)
-        expect(each["process_cpu_seconds_total"] > 0 and time.time() - 600 < each["process_start_time_seconds"] < time.time() + 2, each)
-        expect(3 < each["process_open_fds"] < each["process_max_fds"], each)
-        expect(each["capi_pycalc_seconds_count"] == 0 and each["capi_http_config_file_get_duration_count"] == 0, each)
-        expect(each["capi_daemon_node_dep_none_count"] == 0, each)
-        expect(each["capi_active_batches"] == 0 and each["capi_broker_connected"] == 1, each)
-        expect(each["capi_db_requests_total"] > 0 and each["capi_db_errors_total"] == 0 and each["capi_db_request_window"] > 0, each)
-    for name in ('capi_bytes_written_total{to="table"}', 'capi_bytes_written_total{to="file"}', "capi_daemon_msg_received_count",
-                 "capi_daemon_msg_published_count", "capi_daemon_msg_ack_count", "capi_table_cache_bytes", "capi_table_cache_hits_total",
-                 "capi_daemon_node_dep_go_count", 'capi_node_finish_duration_seconds_count{result="success"}'):
-        expect(total(name) > 0, f"{name}: {metrics}")
-
-
-def check_outage(world, lookup, endpoints):
-    """Cassandra is away for longer than the lease, and one of the daemons is told to end meanwhile."""
-    node = world.cluster.cassandra.nodes[0]
-    keyspace = lookup.keyspace()
-    lookup.start(keyspace)
-    wait_until(lambda: any(run["batches_in_hand"] > 0 for endpoint in endpoints for worker in json.loads(endpoint.get("/status")[1])["keyspaces"]
-                           if worker["name"] == keyspace for run in worker["runs"]), 60, "batches in hand")
-    node.pause()
-    try:
-        paused = time.monotonic()
-        for endpoint in endpoints:
-            endpoint.await_code("/health", 503)
-        expect(time.monotonic() - paused >= 0.5 * LEASE_MS / 1000, "not healthy long before the lease has passed")
-        expect(endpoints[0].get("/ready")[0] == 200, "an outage is no draining")
-        endpoints[0].daemon.send(signal.SIGTERM)
-        endpoints[0].await_code("/ready", 503)
-        expect(endpoints[0].get("/ready")[1] == "draining\n" and endpoints[1].get("/ready")[0] == 200, "draining")
-        expect(endpoints[0].metrics()["capi_draining"] == 1, "capi_draining")
-    finally:
-        node.resume()
-    endpoints[1].await_code("/health", 200)
-    expect(endpoints[0].daemon.process.wait(timeout=90) == 0, "the drained daemon")
-    lookup.check(*lookup.follow(keyspace))
-
-
-PYTHON_SCRIPT = """
+SORT_SCRIPT = """
 nodes:
   read:
     type: file_table
@@ -605,30 +373,19 @@ nodes:
       urls: ["{folder}/in.csv"]
       csv: {{hdr_line_idx: 0, first_data_line_idx: 1}}
       columns:
-        id: {{csv: {{col_hdr: id}}, col_type: int}}
+        name: {{csv: {{col_hdr: name}}, col_type: string}}
     w:
       name: t
       fields:
-        id: {{expression: r.id, type: int}}
-  calc:
-    type: table_custom_tfm_table
-    custom_proc_type: py_calc
-    r: {{table: t, expected_batches_total: 3}}
-    p:
-      python_code_urls: ["{base}/formulas.py"]
-      calculated_fields:
-        v: {{expression: "f(r.id)", type: int}}
-    w:
-      name: c
-      fields:
-        v: {{expression: p.v, type: int}}
+        name: {{expression: r.name, type: string}}
   write:
     type: table_file
-    r: {{table: c}}
+    r: {{table: t}}
     w:
       url_template: "{folder}/out.csv"
+      top: {{order: name}}
       columns:
-        - {{name: v, type: int, expression: r.v, csv: {{header: v, format: "%d"}}}}
+        - {{name: name, type: string, expression: r.name, csv: {{header: name, format: "%s"}}}}
 dependency_policies:
   p:
     is_default: true
@@ -638,80 +395,42 @@ dependency_policies:
 """
 
 
-def test_metrics_of_python_and_downloads(world):
-    """A script with formulas, both downloaded; verdicts of a policy that says nothing about nodes that have not ended."""
+def test_two_daemons_forced_on_one_batch(world):
+    """A daemon that renews its lease too seldom stands in the middle of its work; another one takes it for dead, does the same work as far
+    as that, and then both go on with it at the same time. Of a batch of a table, a finish task and a batch of a file."""
+    batches, finishes = 'capi_batches_total{outcome="%s"}', 'capi_node_finish_duration_seconds_count{result="%s"}'
+    places = (("store.before_finish", batches), ("workflow.after_freeze", finishes), ("workflow.after_plan_file", batches))
     with tempfile.TemporaryDirectory() as temp:
         folder = pathlib.Path(temp)
-        handler = functools.partial(QuietHandler, directory=temp)
-        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-            threading.Thread(target=server.serve_forever).start()
-            try:
-                base = f"http://127.0.0.1:{server.server_port}"
-                (folder / "in.csv").write_text("id\n" + "".join(f"{i}\n" for i in range(100)))
-                (folder / "formulas.py").write_text("def f(x):\n    return x + 1\n")
-                (folder / "s.yaml").write_text(PYTHON_SCRIPT.format(folder=folder, base=base))
-                with Daemons(world.cluster, world.capi, 0, environment={"CAPI_PYTHON": sys.executable}) as daemons:
-                    endpoint = Endpoint(daemons)
-                    process, summary = world.run(f"{base}/s.yaml", temp, temp + "/python")
-                    expect(process.returncode == 0, process.stderr)
-                    expect((folder / "out.csv").read_text() == "v\n" + "".join(f"{i + 1}\n" for i in range(100)), "out.csv")
-                    metrics = endpoint.metrics()
-                expect(metrics["capi_http_config_file_get_duration_count"] >= 2, metrics)  # once for each time it began to work on the run
-                expect(metrics["capi_http_config_file_get_duration_sum"] > 0, metrics)
-                expect(metrics["capi_pycalc_seconds_count"] >= 3 and metrics["capi_pycalc_seconds_sum"] > 0, metrics)
-                expect(metrics["capi_daemon_node_dep_none_count"] > 0 and metrics["capi_daemon_node_dep_wait_count"] == 0, metrics)
-            finally:
-                server.shutdown()
-
-
-class QuietHandler(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
-def in_hand(endpoint, keyspace):
-    return any(run["batches_in_hand"] > 0 for worker in json.loads(endpoint.get("/status")[1])["keyspaces"] if worker["name"] == keyspace
-               for run in worker["runs"])
-
-
-def test_drained_while_servers_do_not_answer(world):
-    """A daemon ends in time although nothing can be given back; others do the rest."""
-    node = world.cluster.cassandra.nodes[0]
-    with tempfile.TemporaryDirectory() as temp:
-        lookup = Lookup(world, temp, 20000)
-        with Daemons(world.cluster, world.capi, 0, arguments=["--drain-seconds", "5"]) as daemons:
-            def end(endpoint, expected, server):
-                """Seconds that it takes while the server does not answer."""
-                server.pause()
-                try:
-                    time.sleep(1)  # so that what was sent is waited for
-                    begun = time.monotonic()
-                    code = endpoint.daemon.drain(60)
-                    seconds = time.monotonic() - begun
-                finally:
-                    server.resume()
-                expect(code == expected, f"exit code {code}\n{endpoint.daemon.text()}")
-                daemons.daemons.remove(endpoint.daemon)
-                return seconds
-
-            idle = Endpoint(daemons)
-            idle.await_code("/ready", 200)
-            seconds = end(idle, 0, node)
-            expect(seconds < 5, f"{seconds:.1f} s for a daemon that has nothing to give back")
-
-            for server, text in ((node, "Cassandra did not answer in time"), (world.cluster.rabbitmq, "not everything has ended in time")):
-                busy = Endpoint(daemons)
-                busy.await_code("/ready", 200)
-                keyspace = lookup.keyspace()
-                lookup.start(keyspace)
-                wait_until(lambda: in_hand(busy, keyspace), 60, "batches in hand")
-                seconds = end(busy, 1, server)
-                expect(4 < seconds < 9, f"{seconds:.1f} s\n{busy.daemon.text()}")
-                expect(text in busy.daemon.text(), busy.daemon.text())
-                daemons.add()
-                lookup.check(*lookup.follow(keyspace))
-                expect(daemons.daemons.pop().drain() == 0, "the daemon that did the rest")
-                print(f"   ended after {seconds:.1f} s")
+        (folder / "in.csv").write_text("name\n" + "".join(f"{i * 7919 % 100000:05}\n" for i in range(100000)))
+        (folder / "s.yaml").write_text(SORT_SCRIPT.format(folder=folder))
+        process, _ = World(world.capi, False).run("s.yaml", temp, f"{temp}/embedded")
+        expect(process.returncode == 0, process.stderr)
+        out = folder / "out.csv"
+        expected = out.read_bytes()
+        for place, metric in places:
+            out.unlink()
+            stop = {"CAPI_FAULT": f"{place}:stop"}
+            with Daemons(world.cluster, world.capi, 0) as daemons:
+                keyspace = world.keyspace_of(f"{temp}/{place}")
+                process = world.capi_on_cluster("start", f"{temp}/s.yaml", "--keyspace", keyspace, "--start-nodes", "read")
+                expect(process.returncode == 0, process.stderr)
+                endpoints = []
+                for environment in ({"CAPI_DAEMON_LEASE_TIME": "120000", **stop}, stop):
+                    endpoints.append(Endpoint(daemons, environment))
+                    wait_until_stopped(endpoints[-1].daemon.process, 60, f"a daemon in {place}")
+                for endpoint in endpoints:
+                    endpoint.daemon.send(signal.SIGCONT)
+                wait_until_ended(world, keyspace, 60)
+                expect(out.read_bytes() == expected, f"{place}: out.csv differs")
+                slow, fast = endpoints
+                wait_until(lambda: slow.metrics().get(metric % "fenced") == 1, 30, f"the refusal in {place}: {slow.metrics()}")
+                expect(fast.metrics()[metric % "success"] >= 1 and fast.metrics().get(metric % "fenced", 0) == 0, f"{place}: {fast.metrics()}")
+                both = sum(endpoint.metrics()[batches % "success"] for endpoint in endpoints)
+                expect(both == 2, f"{place}: {both} batches")
+                # Nothing of the work that was refused is left.
+                wait_until(lambda: sorted(path.name for path in folder.iterdir()) == ["embedded", "in.csv", "out.csv", "s.yaml"], 30,
+                           f"temporary files to go: {list(folder.iterdir())}")
 
 
 def test_script_that_no_daemon_can_read(world):
@@ -744,78 +463,6 @@ def test_script_that_no_daemon_can_read(world):
                 expect(len(daemons.alive()) == 2, "daemons")
         finally:
             follower.kill()
-
-
-# ---- Rows for others
-
-def wide_rows(client, keyspace, run=1):
-    """Table -> its rows, sorted, of all tables that a run published."""
-    tables = [name.decode() for name, in client.rows(f"SELECT table_name FROM system_schema.tables WHERE keyspace_name = '{keyspace}'")]
-    return {table: sorted(client.rows(f"SELECT * FROM {keyspace}.{table}")) for table in tables if table.endswith(f"_{run:05}")}
-
-
-def described(client, keyspace, table):
-    where = f"WHERE keyspace_name = '{keyspace}' AND table_name = '{table}'"
-    return (client.rows(f"SELECT comment, gc_grace_seconds, default_time_to_live FROM system_schema.tables {where}"),
-            sorted(client.rows(f"SELECT column_name, kind, position, type, clustering_order FROM system_schema.columns {where}")))
-
-
-def test_rows_layout(world):
-    """Tables as get-table-cql says, with the rows of the run; the same ones when daemons are killed while they publish."""
-    random.seed(9)
-    with tempfile.TemporaryDirectory() as temp, world.cluster.cassandra.nodes[0].client() as client:
-        lookup = Lookup(world, temp)
-        keyspace = lookup.keyspace()
-        with Daemons(world.cluster, world.capi, 2, environment=ROWS_LAYOUT) as daemons:
-            lookup.check(*lookup.follow(keyspace))
-            published = wide_rows(client, keyspace)
-            for node, table in (("read_orders", "orders"), ("read_items", "items"), ("items_inner", "items_inner"), ("items_left", "items_left"),
-                                ("totals_inner", "totals_inner"), ("totals_left", "totals_left")):
-                expect(len(published[f"{table}_00001"]) == lookup.counts[node], f"{table} has {len(published[f'{table}_00001'])} rows")
-            expect(len(published["idx_items_order_00001"]) == lookup.counts["read_items"], "entries of items")
-            expect(len(published["idx_orders_to_check_uniq_00001"]) == lookup.counts["read_orders"], "entries of orders")
-            expect(len(published) == 8, f"tables {sorted(published)}")
-
-            golden = f"{keyspace}_ddl"
-            replication = "{'class': 'SimpleStrategy', 'replication_factor': 1}"
-            client.rows(f"CREATE KEYSPACE {golden} WITH REPLICATION = {replication}")
-            process = world.capi_on_cluster("get-table-cql", str(ROOT / "bench/lookup.yaml"), *lookup.arguments, "--keyspace", golden,
-                                            "--start-nodes", "read_orders,read_items")
-            expect(process.returncode == 0, process.stderr)
-            for statement in process.stdout.splitlines():
-                if statement.startswith("CREATE TABLE"):
-                    client.rows(statement)
-            expect(wide_rows(client, golden).keys() == published.keys(), f"tables {sorted(wide_rows(client, golden))}")
-            for table in published:
-                expect(described(client, keyspace, table) == described(client, golden, table), f"{table} is not as get-table-cql says")
-            client.rows(f"DROP KEYSPACE {golden}")
-
-            kills = 0
-            while kills < (40 if world.full else 6):
-                keyspace = lookup.keyspace()
-                lookup.start(keyspace)
-                for _ in range(2):
-                    time.sleep(random.uniform(0.3, 2))
-                    random.choice(daemons.alive()).kill()
-                    kills += 1
-                    daemons.add()
-                lookup.check(*lookup.follow(keyspace))
-                expect(wide_rows(client, keyspace) == published, f"rows differ after {kills} kills")
-
-
-def test_other_table_in_the_way(world):
-    """Somebody else's table of that name: the run waits, and goes on when it is gone."""
-    with tempfile.TemporaryDirectory() as temp, world.cluster.cassandra.nodes[0].client() as client:
-        lookup = Lookup(world, temp, 500, 2)
-        keyspace = lookup.keyspace()
-        lookup.start(keyspace)
-        client.rows(f"CREATE TABLE {keyspace}.orders_00001 (a int PRIMARY KEY)")
-        with Daemons(world.cluster, world.capi, 1, environment=ROWS_LAYOUT) as daemons:
-            wait_until(lambda: "with other columns" in daemons.daemons[0].text(), 60, "the daemon to complain")
-            expect(history(world, keyspace)[0]["status"] == "start", "the run ended")
-            client.rows(f"DROP TABLE {keyspace}.orders_00001")
-            lookup.check(*lookup.follow(keyspace))
-            expect(len(wide_rows(client, keyspace)["orders_00001"]) == lookup.counts["read_orders"], "rows of orders")
 
 
 def main():

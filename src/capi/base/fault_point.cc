@@ -1,5 +1,6 @@
 #include "capi/base/fault_point.h"
 
+#include <signal.h>
 #include <unistd.h>
 
 #include <charconv>
@@ -19,9 +20,11 @@ std::atomic<bool> fault_points_armed{false};
 
 namespace {
 
+enum class Action : uint8_t { kKill, kError, kStop };
+
 struct ArmedFault {
   std::string name;
-  bool kill = false;
+  Action action = Action::kKill;
   int64_t hits_left = 1;
 };
 
@@ -43,13 +46,20 @@ std::string_view TakeUntil(std::string_view* text, char separator) {
 }
 
 Result<ArmedFault> ParseFault(std::string_view text) {
-  const Status bad = UserError(
-      "bad_fault_spec", "fault must be name:kill[:n] or name:error[:n]: " + std::string(text));
+  const Status bad =
+      UserError("bad_fault_spec", "fault must be name:kill[:n], name:error[:n] or name:stop[:n]: " +
+                                      std::string(text));
   ArmedFault fault;
   fault.name = std::string(TakeUntil(&text, ':'));
   const std::string_view action = TakeUntil(&text, ':');
-  if (fault.name.empty() || (action != "kill" && action != "error")) return bad;
-  fault.kill = action == "kill";
+  if (action == "error") {
+    fault.action = Action::kError;
+  } else if (action == "stop") {
+    fault.action = Action::kStop;
+  } else if (action != "kill") {
+    return bad;
+  }
+  if (fault.name.empty()) return bad;
   if (text.empty()) return fault;
   const char* end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data(), end, fault.hits_left);
@@ -94,8 +104,12 @@ Status HitFaultPoint(std::string_view name) {
   for (ArmedFault& fault : registry.faults) {
     if (fault.name != name || --fault.hits_left != 0) continue;
     // No destructors, no flushing: as close to a power cut as a process can come.
-    if (fault.kill) _exit(kFaultExitStatus);
-    result = EnvironmentError("fault point fired: " + fault.name);
+    if (fault.action == Action::kKill) _exit(kFaultExitStatus);
+    if (fault.action == Action::kStop) {
+      kill(getpid(), SIGSTOP);
+    } else {
+      result = EnvironmentError("fault point fired: " + fault.name);
+    }
   }
   return result;
 }

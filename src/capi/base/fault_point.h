@@ -4,6 +4,7 @@
 // relaxed load. Armed by the environment variable CAPI_FAULT, a comma-separated list of
 //   name:kill[:n]    the n-th hit (default: the first) ends the process at once with status 85
 //   name:error[:n]   the n-th hit returns a kEnvironment error; hits before and after pass
+//   name:stop[:n]    the n-th hit stops the process until it gets SIGCONT; then it goes on
 // for example CAPI_FAULT="store.after_sync:kill:3".
 
 #include <atomic>

@@ -1,6 +1,9 @@
 #include "capi/base/fault_point.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 namespace capi {
 namespace {
@@ -46,6 +49,22 @@ TEST_F(FaultPointTest, KillsTheProcessWithAKnownStatus) {
         (void)Step();
       },
       testing::ExitedWithCode(kFaultExitStatus), "");
+}
+
+TEST_F(FaultPointTest, StopsTheProcessUntilItIsContinued) {
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    const bool armed = ArmFaultPoints("test.step:stop:2").ok();
+    const bool passed = Step().ok() && Step().ok() && Step().ok();
+    _exit(armed && passed ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, WUNTRACED), child);
+  EXPECT_TRUE(WIFSTOPPED(status)) << status;
+  ASSERT_EQ(kill(child, SIGCONT), 0);
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
 }
 
 TEST_F(FaultPointTest, RefusesWrongSpecsAndKeepsWhatWasArmed) {

@@ -24,7 +24,7 @@ void PrintBeginning(const service::Engine& engine, const service::RunSummary& st
                           (started.cluster.empty() ? started.data_directory : started.cluster) +
                           ", run " + std::to_string(started.run_id);
   const std::string kept = WithThousands(started.batches_kept) + " committed batches";
-  if (!started.cluster.empty()) {
+  if (engine.threads() == 0) {
     std::fprintf(stderr, "keyspace %s%s\n", run.c_str(),
                  started.resumed ? (" (begun before, " + kept + ")").c_str() : "");
     return;
@@ -32,6 +32,34 @@ void PrintBeginning(const service::Engine& engine, const service::RunSummary& st
   std::fprintf(stderr, "keyspace %s%s, %d threads, memory limit %s\n", run.c_str(),
                started.resumed ? (" (resumed, " + kept + " kept)").c_str() : "", engine.threads(),
                HumanBytes(engine.memory_limit()).c_str());
+}
+
+Result<service::RunSummary> Execute(
+    const config::Config& config, service::ExecutedBy executed_by,
+    const service::RunOptions& options,
+    const std::function<void(const service::RunSummary&)>& on_start) {
+  SignalWatcher signals;  // before the engine makes threads, so that they inherit the mask
+  CAPI_ASSIGN_OR_RETURN(const std::unique_ptr<service::Engine> engine,
+                        service::MakeEngine(config, executed_by));
+  signals.Start([&engine](const char* reason) { engine->Cancel(reason); });
+  std::unique_ptr<ProgressDisplay> display;
+  Result<service::RunSummary> summary =
+      engine->RunScript(options, [&](const service::RunSummary& started) {
+        PrintBeginning(*engine, started);
+        if (on_start != nullptr) on_start(started);
+        display = std::make_unique<ProgressDisplay>([&] { return engine->Snapshot(); },
+                                                    isatty(STDERR_FILENO) == 1);
+      });
+  if (display != nullptr) {
+    workflow::RunSnapshot final;
+    if (summary.ok()) {
+      final.run_id = summary->run_id;
+      final.nodes = summary->nodes;
+    }
+    display->Stop(final);
+  }
+  signals.Stop();
+  return summary;
 }
 
 }  // namespace
@@ -78,34 +106,18 @@ Result<service::RunOptions> RunOptionsOf(const RunArguments& arguments) {
 Result<service::RunSummary> ExecuteRun(
     const config::Config& config, const service::RunOptions& options,
     const std::function<void(const service::RunSummary&)>& on_start) {
-  SignalWatcher signals;  // before the engine makes threads, so that they inherit the mask
-  CAPI_ASSIGN_OR_RETURN(const std::unique_ptr<service::Engine> engine, service::MakeEngine(config));
-  signals.Start([&engine](const char* reason) { engine->Cancel(reason); });
-  std::unique_ptr<ProgressDisplay> display;
-  Result<service::RunSummary> summary =
-      engine->RunScript(options, [&](const service::RunSummary& started) {
-        PrintBeginning(*engine, started);
-        if (on_start != nullptr) on_start(started);
-        display = std::make_unique<ProgressDisplay>([&] { return engine->Snapshot(); },
-                                                    isatty(STDERR_FILENO) == 1);
-      });
-  if (display != nullptr) {
-    workflow::RunSnapshot final;
-    if (summary.ok()) {
-      final.run_id = summary->run_id;
-      final.nodes = summary->nodes;
-    }
-    display->Stop(final);
-  }
-  signals.Stop();
-  return summary;
+  return Execute(config, service::ExecutedBy::kDaemons, options, on_start);
 }
 
-void MakeOneNodeRun(const std::string& node, int64_t run_id, service::RunOptions* options) {
-  options->start_nodes = {node};
-  options->until_node = node;
-  options->run_id = run_id;
-  options->new_run = true;
+Result<service::RunSummary> ExecuteNode(const config::Config& config,
+                                        const service::RunOptions& options, const std::string& node,
+                                        int64_t run_id) {
+  service::RunOptions alone = options;
+  alone.start_nodes = {node};
+  alone.until_node = node;
+  alone.run_id = run_id;
+  alone.new_run = true;
+  return Execute(config, service::ExecutedBy::kThisProcess, alone, nullptr);
 }
 
 int ExitCodeOf(const Status& status) {

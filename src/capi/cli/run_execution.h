@@ -41,8 +41,11 @@ Result<service::RunSummary> ExecuteRun(
     const config::Config& config, const service::RunOptions& options,
     const std::function<void(const service::RunSummary&)>& on_start);
 
-/// A new run of one node alone, or (run_id not 0) the unfinished one of that id.
-void MakeOneNodeRun(const std::string& node, int64_t run_id, service::RunOptions* options);
+/// The same with a new run of one node alone, or (run_id not 0) the unfinished one of that id. Also
+/// on a cluster it is executed by this process.
+Result<service::RunSummary> ExecuteNode(const config::Config& config,
+                                        const service::RunOptions& options, const std::string& node,
+                                        int64_t run_id);
 
 int ExitCodeOf(const Status& status);
 /// OK if all nodes succeeded; else what failed, or why the run was interrupted or stopped.

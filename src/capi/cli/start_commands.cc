@@ -98,10 +98,10 @@ int ExecNode(const CLI::App& app, const ExecNodeArguments& arguments) {
     PrintDiagnostics({}, {options.status()});
     return kExitUsage;
   }
-  MakeOneNodeRun(arguments.node, arguments.run_id, &*options);
   options->description = "started by capi exec-node";
   options->start_comment = "capi exec-node " + arguments.node;
-  const Result<service::RunSummary> summary = ExecuteRun(*config, *options, nullptr);
+  const Result<service::RunSummary> summary =
+      ExecuteNode(*config, *options, arguments.node, arguments.run_id);
   if (const int problem = Complain(summary); problem != kExitOk) return problem;
   ResultTable table({{"run", Kind::kId},
                      {"node"},
@@ -160,6 +160,9 @@ void AddStartCommands(CLI::App* app, int* exit_code) {
   AddOutputOption(command, &exec->output);
   command->footer(
       "Tables the node reads come from earlier runs of the keyspace, by its dependency policy.\n"
+      "On a cluster too the node is executed by this command; neither daemons nor a broker are\n"
+      "needed. Daemons that find the run take part in it, and go on with it after an interruption\n"
+      "or a crash; capi stop ends it.\n"
       "Exit codes: 0 ok, 1 the node failed, 2 usage or script error, 130 interrupted\n"
       "Example: capi exec-node script.json read_orders --params params.json");
   command->callback([app, exec, exit_code] { *exit_code = ExecNode(*app, *exec); });

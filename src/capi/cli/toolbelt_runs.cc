@@ -78,11 +78,11 @@ Result<int> ExecNode(const GoFlags& flags, const config::Config& config) {
   CAPI_RETURN_NOT_OK(RequireFlags(flags, {"node_id"}));
   if (flags.Int("run_id") != 0) CAPI_RETURN_NOT_OK(CheckRunId(flags));
   const std::string& node = flags.Text("node_id");
-  MakeOneNodeRun(node, flags.Int("run_id"), &options);
   options.description = "started by Toolbelt direct RunNode";
   options.start_comment = "Toolbelt RunNode(" + node + ")";
   const int64_t begin = Env::Default()->MonotonicNanos();
-  const Result<service::RunSummary> summary = ExecuteRun(config, options, nullptr);
+  const Result<service::RunSummary> summary =
+      ExecuteNode(config, options, node, flags.Int("run_id"));
   if (!summary.ok()) {
     if (InfoOf(summary.status()).error_class != "unknown_node") return summary.status();
     return Prefixed(summary.status(), "cannot find node to start with: " + node +

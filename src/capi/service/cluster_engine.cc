@@ -13,6 +13,7 @@
 #include "capi/base/fault_point.h"
 #include "capi/base/log.h"
 #include "capi/files/files.h"
+#include "capi/service/daemon/keyspace_worker.h"
 #include "capi/service/engine_parts.h"
 #include "capi/service/keyspace.h"
 #include "capi/service/message_broker.h"
@@ -28,6 +29,8 @@ constexpr int64_t kNanosPerMilli = 1000000;
 /// Between looks at the state; more when a look takes long.
 constexpr int64_t kLookMillis = 300;
 constexpr int64_t kPausesPerLook = 10;
+/// A cancelled run that does not end for this long deserves a word.
+constexpr int64_t kCancelPatienceMillis = 5000;
 
 /// Daemons have other working directories.
 std::string AbsoluteUrl(const std::string& url) {
@@ -39,11 +42,15 @@ std::string AbsoluteUrl(const std::string& url) {
 
 class ClusterEngine final : public Engine {
  public:
-  ClusterEngine(EngineOptions options, std::shared_ptr<Cluster> cluster,
-                std::unique_ptr<queue::Broker> broker, std::unique_ptr<files::Files> files)
+  /// Either broker or parts are null: the latter if daemons execute the runs.
+  ClusterEngine(EngineOptions options, int64_t lease_ms, std::shared_ptr<Cluster> cluster,
+                std::unique_ptr<queue::Broker> broker, std::unique_ptr<EngineParts> parts,
+                std::unique_ptr<files::Files> files)
       : options_(std::move(options)),
+        lease_ms_(lease_ms),
         cluster_(std::move(cluster)),
         broker_(std::move(broker)),
+        parts_(std::move(parts)),
         files_(std::move(files)) {}
 
   Result<RunSummary> RunScript(const RunOptions& options,
@@ -52,23 +59,29 @@ class ClusterEngine final : public Engine {
   workflow::RunSnapshot Snapshot() const override;
 
   const std::string& data_directory() const override { return options_.data_directory; }
-  int threads() const override { return 0; }
-  int64_t memory_limit() const override { return 0; }
+  int threads() const override { return parts_ != nullptr ? options_.threads : 0; }
+  int64_t memory_limit() const override { return parts_ != nullptr ? options_.memory_limit : 0; }
 
  private:
   void Wake(const RunSummary& summary);
   Status Follow(state::StateStore* state, const RunSummary& summary);
+  /// Works on the run like a daemon until it has ended; errors as in KeyspaceWorker::result.
+  Status Execute(const KeyspaceOptions& keyspace, int64_t run_id);
   Result<workflow::RunSnapshot> Look(state::StateStore* state, int64_t run_id);
+  Status LookAgain(state::StateStore* state, int64_t run_id);
   Result<workflow::NodeSnapshot> LookAtNode(state::StateStore* state,
                                             const state::NodeRecord& node);
 
   const EngineOptions options_;
+  const int64_t lease_ms_;
   const std::shared_ptr<Cluster> cluster_;
   const std::unique_ptr<queue::Broker> broker_;
+  const std::unique_ptr<EngineParts> parts_;
   const std::unique_ptr<files::Files> files_;
   mutable std::mutex mutex_;
   std::condition_variable wakeup_;
   workflow::RunSnapshot snapshot_;
+  KeyspaceWorker* worker_ = nullptr;  ///< while this process executes
   Status cancelled_;
 };
 
@@ -100,21 +113,32 @@ Result<RunSummary> ClusterEngine::RunScript(
       const state::RunRecord run,
       FindOrCreateRun(env, files_.get(), absolute, keyspace->state(), &*prepared, &summary));
   CAPI_FAULT_POINT("service.after_create_run");
-  Wake(summary);
-  {
-    CAPI_ASSIGN_OR_RETURN(workflow::RunSnapshot snapshot, Look(keyspace->state(), summary.run_id));
-    for (const workflow::NodeSnapshot& node : snapshot.nodes) {
-      if (summary.resumed) summary.batches_kept += node.batches_done;
-    }
-    const std::lock_guard lock(mutex_);
-    snapshot_ = std::move(snapshot);
+  if (parts_ == nullptr) Wake(summary);
+  CAPI_RETURN_NOT_OK(LookAgain(keyspace->state(), summary.run_id));
+  for (const workflow::NodeSnapshot& node : Snapshot().nodes) {
+    if (summary.resumed) summary.batches_kept += node.batches_done;
   }
   if (on_start != nullptr) on_start(summary);
-  if (options.follow) summary.error = Follow(keyspace->state(), summary);
+  if (parts_ != nullptr) {
+    summary.error = Execute(keyspace_options, summary.run_id);
+    const Status looked = LookAgain(keyspace->state(), summary.run_id);
+    if (summary.error.ok()) summary.error = looked;
+    summary.peak_reserved_bytes = parts_->memory()->peak_bytes();
+  } else if (options.follow) {
+    summary.error = Follow(keyspace->state(), summary);
+  }
   summary.nodes = Snapshot().nodes;
   const Status summarized = SummarizeRun(keyspace->state(), &summary);
   if (summary.error.ok()) summary.error = summarized;
-  summary.interrupted = options.follow && summary.status == state::RunStatus::kStart;
+  if (parts_ != nullptr) {
+    // Cancelled while the state cannot be read, it is not known to have ended.
+    summary.interrupted = summary.status == state::RunStatus::kStart || !summarized.ok();
+    // A cancellation that came too late has stopped nothing.
+    const bool too_late = KindOf(summary.error) == ErrorKind::kCancelled;
+    if (!summary.interrupted && too_late) summary.error = Status::OK();
+  } else {
+    summary.interrupted = options.follow && summary.status == state::RunStatus::kStart;
+  }
   summary.elapsed_ms = (env->MonotonicNanos() - begin_nanos) / kNanosPerMilli;
   return summary;
 }
@@ -196,6 +220,13 @@ Result<workflow::RunSnapshot> ClusterEngine::Look(state::StateStore* state, int6
   return snapshot;
 }
 
+Status ClusterEngine::LookAgain(state::StateStore* state, int64_t run_id) {
+  CAPI_ASSIGN_OR_RETURN(workflow::RunSnapshot snapshot, Look(state, run_id));
+  const std::lock_guard lock(mutex_);
+  snapshot_ = std::move(snapshot);
+  return Status::OK();
+}
+
 Status ClusterEngine::Follow(state::StateStore* state, const RunSummary& summary) {
   Env* env = options_.env;
   StandstillWatch standstill(state, env->MonotonicNanos());
@@ -225,35 +256,80 @@ Status ClusterEngine::Follow(state::StateStore* state, const RunSummary& summary
   }
 }
 
+Status ClusterEngine::Execute(const KeyspaceOptions& keyspace, int64_t run_id) {
+  bool done = false;  // guarded by mutex_
+  KeyspaceWorkerSetting setting;
+  setting.parts = parts_.get();
+  setting.keyspace = keyspace;
+  setting.settle = [](uint64_t, queue::Verdict) {};  // there are no messages
+  setting.lease_ms = lease_ms_;
+  setting.only_run = run_id;
+  setting.on_done = [this, &done] {
+    const std::lock_guard lock(mutex_);
+    done = true;
+    wakeup_.notify_all();
+  };
+  KeyspaceWorker worker(std::move(setting));
+  std::unique_lock lock(mutex_);
+  worker_ = &worker;
+  if (!cancelled_.ok()) worker.Cancel(cancelled_);
+  wakeup_.wait(lock, [&] { return done || !cancelled_.ok(); });
+  const auto patience = std::chrono::milliseconds(kCancelPatienceMillis);
+  if (!wakeup_.wait_for(lock, patience, [&] { return done; })) {
+    LogWarn(
+        "the database does not answer, so what is under way cannot be given back yet; if this "
+        "process is ended now, others take it over when the lease has run out");
+    wakeup_.wait(lock, [&] { return done; });
+  }
+  worker_ = nullptr;
+  return worker.result();
+}
+
 void ClusterEngine::Cancel(const std::string& reason) {
   {
     const std::lock_guard lock(mutex_);
     if (cancelled_.ok()) cancelled_ = CancelledError(reason);
+    if (worker_ != nullptr) worker_->Cancel(cancelled_);
   }
   wakeup_.notify_all();
 }
 
 workflow::RunSnapshot ClusterEngine::Snapshot() const {
   const std::lock_guard lock(mutex_);
+  if (worker_ != nullptr) {
+    // Rows of batches under way are known to whoever executes them.
+    KeyspaceWorkerStatus status = worker_->status();
+    if (!status.runs.empty() && !status.runs.front().snapshot.nodes.empty()) {
+      return std::move(status.runs.front().snapshot);
+    }
+  }
   return snapshot_;
 }
 
 }  // namespace
 
-Result<std::unique_ptr<Engine>> MakeClusterEngine(const config::Config& config) {
+Result<std::unique_ptr<Engine>> MakeClusterEngine(const config::Config& config,
+                                                  ExecutedBy executed_by) {
   EngineOptions options = EngineOptionsOf(config);
   CAPI_RETURN_NOT_OK(CompleteOptions(&options));
   CAPI_ASSIGN_OR_RETURN(std::unique_ptr<files::Files> files,
                         files::Files::Make(options.env, options.files));
-  // Before anything is begun: without a queue nobody would be told about a run.
-  CAPI_ASSIGN_OR_RETURN(std::unique_ptr<queue::Broker> broker, OpenBrokerOf(options.env, config));
+  std::unique_ptr<queue::Broker> broker;
+  std::unique_ptr<EngineParts> parts;
+  if (executed_by == ExecutedBy::kThisProcess) {
+    CAPI_ASSIGN_OR_RETURN(parts, EngineParts::Make(options));
+  } else {
+    // Before anything is begun: without a queue nobody would be told about a run.
+    CAPI_ASSIGN_OR_RETURN(broker, OpenBrokerOf(options.env, config));
+  }
   CAPI_ASSIGN_OR_RETURN(std::shared_ptr<Cluster> cluster, Cluster::Connect(options.env, config));
-  return std::make_unique<ClusterEngine>(std::move(options), std::move(cluster), std::move(broker),
+  return std::make_unique<ClusterEngine>(std::move(options), config.lease_time_ms,
+                                         std::move(cluster), std::move(broker), std::move(parts),
                                          std::move(files));
 }
 
-Result<std::unique_ptr<Engine>> MakeEngine(const config::Config& config) {
-  if (UsesCluster(config)) return MakeClusterEngine(config);
+Result<std::unique_ptr<Engine>> MakeEngine(const config::Config& config, ExecutedBy executed_by) {
+  if (UsesCluster(config)) return MakeClusterEngine(config, executed_by);
   return Engine::Make(EngineOptionsOf(config));
 }
 

@@ -112,7 +112,7 @@ class Engine {
   virtual workflow::RunSnapshot Snapshot() const = 0;
 
   virtual const std::string& data_directory() const = 0;
-  /// Of this process; 0 if daemons execute the runs.
+  /// Of this process; 0 if daemons alone execute the runs.
   virtual int threads() const = 0;
   virtual int64_t memory_limit() const = 0;
 };

@@ -69,6 +69,12 @@ bool RunExecutorImpl::AllEnded() const {
                      [](const std::unique_ptr<NodeState>& node) { return node->ended(); });
 }
 
+bool RunExecutorImpl::HasOpenNode() const {
+  return std::any_of(nodes_.begin(), nodes_.end(), [](const std::unique_ptr<NodeState>& node) {
+    return node->ready && !node->ended();
+  });
+}
+
 RunSnapshot RunExecutorImpl::Snapshot() const {
   RunSnapshot snapshot;
   snapshot.run_id = run_.run_id;
@@ -204,7 +210,9 @@ Status RunExecutorImpl::Dispatch() {
     const bool idle = claimed_.empty() && in_flight_.empty() && finished_.empty() && !committing_ &&
                       !evaluate_ && !run_ended_ && !queue_may_have_work_;
     // Of a shared run others may hold batches, and messages come from outside.
-    if (!idle || environment_.shared()) continue;
+    if (!idle || (environment_.shared() && (environment_.wait_for_other_runs || HasOpenNode()))) {
+      continue;
+    }
     CAPI_ASSIGN_OR_RETURN(const std::optional<int64_t> delay, environment_.queue->NextDelay());
     if (delay) {
       dispatcher_wakeup_.wait_for(lock, std::chrono::milliseconds(*delay),

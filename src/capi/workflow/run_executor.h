@@ -62,6 +62,10 @@ struct ExecutorEnvironment {
   /// Shared runs: a process that had nothing to do for this long takes unclaimed batches of ready
   /// nodes without a message, because messages may get lost.
   int64_t idle_claim_ms = 2000;
+  /// Shared runs: whether Run goes on while all that is left waits for other runs, which other
+  /// processes may execute. False: it ends with kUser "waits_for_other_run", as it always does in
+  /// runs that are not shared.
+  bool wait_for_other_runs = true;
   bool shared() const { return offer != nullptr; }
   ExecutionCounters* counters = nullptr;  ///< null = nothing is counted
 };

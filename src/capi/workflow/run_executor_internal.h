@@ -137,6 +137,8 @@ class RunExecutorImpl final : public RunExecutor {
   Status OfferAgain(const std::vector<ClaimedBatch>& batches);
 
   bool AllEnded() const;
+  /// A node that may be executed and has not ended.
+  bool HasOpenNode() const;
 
   const ExecutorEnvironment environment_;
   const std::shared_ptr<const script::Script> script_;

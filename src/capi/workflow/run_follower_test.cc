@@ -131,6 +131,7 @@ class SharedRunTest : public testing::TestWithParam<std::string> {
       environment.retry_delay_ms = 1;
       environment.poll_ms = 5;
       environment.idle_claim_ms = idle_claim_ms;
+      environment.wait_for_other_runs = wait_for_other_runs_;
       environment.offer = [this](const std::vector<queue::Message>& messages) {
         return Offer(messages);
       };
@@ -209,6 +210,7 @@ class SharedRunTest : public testing::TestWithParam<std::string> {
   std::function<Fate(const queue::Message&)> fate_;
   std::map<std::pair<std::string, int64_t>, int> executed_;
   std::set<state::OwnerId> busy_;
+  bool wait_for_other_runs_ = true;
 };
 
 TEST_P(SharedRunTest, SeveralProcessesDoEachBatchOnce) {
@@ -385,6 +387,39 @@ TEST_P(SharedRunTest, AStopReachesAllProcesses) {
   for (const std::unique_ptr<Process>& process : processes_) {
     EXPECT_TRUE(process->status.ok()) << process->status.ToString();
   }
+}
+
+TEST_P(SharedRunTest, WaitingForAnotherRunIsToldOnlyWhereItIsWanted) {
+  // Names of no other test: its runs are in the same keyspace.
+  script_ =
+      ParseScript(ScriptText({ReadNode("first", {input_}), CopyNode("second", "first", 3, "")}));
+  const auto start = [this](const std::string& node) {
+    RunRequest request;
+    request.start_nodes = {node};
+    request.until_node = node;
+    const RunPlan plan = PlanRun(*script_, request).ValueOrDie();
+    const int64_t id = state_->CreateRun(plan.run, plan.nodes).ValueOrDie();
+    run_ = *state_->FindRun(id).ValueOrDie();
+  };
+  start("first");  // not executed yet
+  const state::RunRecord first = run_;
+  start("second");
+  wait_for_other_runs_ = false;
+  AddProcesses(1);
+  Join();
+  EXPECT_EQ(InfoOf(processes_[0]->status).error_class, "waits_for_other_run");
+  EXPECT_EQ(Statuses(), "start second=none");
+
+  const state::RunRecord second = run_;
+  wait_for_other_runs_ = true;
+  AddProcesses(1, nullptr, /*idle_claim_ms=*/10);
+  run_ = first;
+  AddProcesses(1, nullptr, /*idle_claim_ms=*/10);
+  Join();
+  EXPECT_EQ(Statuses(), "complete first=success");
+  EXPECT_TRUE(state_->StopRun(run_.run_id, "end of the test").ok());
+  run_ = second;
+  EXPECT_EQ(Statuses(), "complete second=success");
 }
 
 TEST_P(SharedRunTest, AStateThatIsSharedNeedsSomebodyToOfferBatchesTo) {

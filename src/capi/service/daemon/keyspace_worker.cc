@@ -91,6 +91,11 @@ bool KeyspaceWorker::done() const {
   return done_;
 }
 
+Status KeyspaceWorker::result() const {
+  const std::lock_guard lock(mutex_);
+  return result_;
+}
+
 int64_t KeyspaceWorker::batches_in_hand() const {
   const std::lock_guard lock(mutex_);
   int64_t batches = 0;
@@ -123,6 +128,7 @@ void KeyspaceWorker::RemoveDoneRuns() {
   const std::lock_guard lock(mutex_);
   for (auto run = runs_.begin(); run != runs_.end();) {
     if (run->second->done()) {
+      if (setting_.only_run != 0) result_ = run->second->problem();
       done.push_back(std::move(run->second));
       run = runs_.erase(run);
     } else {
@@ -147,7 +153,7 @@ Status KeyspaceWorker::LookForRuns(Keyspace* keyspace) {
     const std::lock_guard lock(mutex_);
     std::set<int64_t> active;
     for (const state::RunRecord& run : runs) {
-      if (run.status != state::RunStatus::kStart) continue;
+      if (run.status != state::RunStatus::kStart || !IsWanted(run.run_id)) continue;
       active.insert(run.run_id);
       std::unique_ptr<RunWorker>& worker = runs_[run.run_id];
       if (worker != nullptr) continue;
@@ -159,6 +165,7 @@ Status KeyspaceWorker::LookForRuns(Keyspace* keyspace) {
       setting.counters = setting_.keyspace.counters;
       setting.outbox = setting_.outbox;
       setting.settle = setting_.settle;
+      setting.gives_up = setting_.only_run != 0;
       setting.on_done = [this] {
         const std::lock_guard done_lock(mutex_);
         look_ = true;
@@ -201,7 +208,7 @@ Result<KeyspaceWorker::Outcome> KeyspaceWorker::Loop(Keyspace* keyspace) {
     {
       const std::lock_guard lock(mutex_);
       if (!lost_.ok()) return Outcome::kLostLease;
-      if (!cancel_.ok() || (!drain_.ok() && runs_.empty())) return Outcome::kLeft;
+      if (!cancel_.ok() || !result_.ok() || (!drain_.ok() && runs_.empty())) return Outcome::kLeft;
       look_ = false;
     }
     if (now - last_round >= round_nanos) {
@@ -216,6 +223,7 @@ Result<KeyspaceWorker::Outcome> KeyspaceWorker::Loop(Keyspace* keyspace) {
       lock.lock();
     }
     problem_ = Status::OK();
+    if (setting_.only_run != 0 && runs_.empty()) return Outcome::kLeft;  // it has ended
     if (!runs_.empty() || look_) last_busy = env->MonotonicNanos();
     if (env->MonotonicNanos() - last_busy > setting_.idle_ms * kNanosPerMilli) {
       done_ = true;  // from here on nothing is delivered to it any more
@@ -231,6 +239,7 @@ Result<KeyspaceWorker::Outcome> KeyspaceWorker::WorkWithLease() {
   {
     const std::lock_guard lock(mutex_);
     lost_ = Status::OK();
+    result_ = Status::OK();
   }
   CAPI_ASSIGN_OR_RETURN(
       const std::unique_ptr<Keyspace> keyspace,
@@ -263,6 +272,10 @@ void KeyspaceWorker::Work() {
       pause_ms = kFirstPauseMillis;
       continue;
     }
+    if (setting_.only_run != 0 && KindOf(outcome.status()) != ErrorKind::kRetriable) {
+      result_ = outcome.status();
+      break;
+    }
     if (InfoOf(outcome.status()).error_class == "unknown_keyspace") break;
     if (outcome.status().message() != problem_.message()) {
       LogWarn(setting_.keyspace.name + ": " + Describe(outcome.status()));
@@ -277,8 +290,10 @@ void KeyspaceWorker::Work() {
     const std::lock_guard lock(mutex_);
     done_ = true;
     was_given_up = given_up();
+    if (was_given_up) result_ = cancel_.ok() ? drain_ : cancel_;
   }
   SettlePending(was_given_up ? queue::Verdict::kAgain : queue::Verdict::kDone);
+  if (setting_.on_done != nullptr) setting_.on_done();
 }
 
 }  // namespace capi::service

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -31,6 +32,10 @@ struct KeyspaceWorkerSetting {
   int64_t lease_ms = workflow::kLeaseMillis;
   int64_t discovery_ms = 5000;  ///< between looks for runs that nobody told about
   int64_t idle_ms = 60000;      ///< a keyspace without runs is left after this time
+  /// Not 0: works on this run only, without an outbox, and is done when the run has ended, or when
+  /// it cannot go on here for a reason that does not pass by waiting.
+  int64_t only_run = 0;
+  std::function<void()> on_done;  ///< from the worker's thread; null = nobody waits
 };
 
 struct KeyspaceWorkerStatus {
@@ -57,6 +62,9 @@ class KeyspaceWorker {
   void Cancel(const Status& reason);
   /// There is nothing to do in the keyspace, or it is gone, or the worker was drained or cancelled.
   bool done() const;
+  /// Of one that works on one run only and is done: OK if the run ended; kCancelled, or why it
+  /// could not go on.
+  Status result() const;
   int64_t batches_in_hand() const;
   KeyspaceWorkerStatus status() const;
 
@@ -73,6 +81,9 @@ class KeyspaceWorker {
   /// Ends all run workers.
   void EndRuns(const Status& reason);
   void SettlePending(queue::Verdict verdict);
+  bool IsWanted(int64_t run_id) const {
+    return setting_.only_run == 0 || setting_.only_run == run_id;
+  }
   bool given_up() const { return !drain_.ok() || !cancel_.ok(); }
 
   const KeyspaceWorkerSetting setting_;
@@ -85,6 +96,7 @@ class KeyspaceWorker {
   Status drain_;
   Status cancel_;
   Status problem_;
+  Status result_;
   bool done_ = false;
   std::thread thread_;
 };

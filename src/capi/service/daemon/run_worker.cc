@@ -136,6 +136,18 @@ workflow::ExecutorEnvironment RunWorker::Environment() {
       setting_.parts->EnvironmentFor(setting_.keyspace, setting_.keyspace->lease()->owner());
   environment.queue = &inbox_;
   environment.counters = setting_.counters;
+  if (setting_.gives_up) environment.wait_for_other_runs = false;
+  if (setting_.outbox == nullptr) {
+    // Nobody tells about batches that another process began with and left.
+    environment.idle_claim_ms = 0;
+    environment.offer = [this](const std::vector<queue::Message>& messages) -> Status {
+      for (const queue::Message& message : messages) {
+        CAPI_RETURN_NOT_OK(inbox_.Enqueue(message, 0));
+      }
+      return Status::OK();
+    };
+    return environment;
+  }
   environment.offer = [this](const std::vector<queue::Message>& messages) {
     std::vector<queue::BatchMessage> offered;
     offered.reserve(messages.size());
@@ -189,6 +201,10 @@ void RunWorker::Work() {
     std::unique_lock lock(mutex_);
     const auto given_up = [this] { return !drain_.ok() || !cancel_.ok(); };
     if (given_up()) break;
+    if (setting_.gives_up && KindOf(result.status()) != ErrorKind::kRetriable) {
+      problem_ = result.status();
+      break;
+    }
     lock.unlock();
     Tell(result.status());
     lock.lock();

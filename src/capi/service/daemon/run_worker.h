@@ -29,8 +29,12 @@ struct RunWorkerSetting {
   std::string keyspace_name;
   int64_t run_id = 0;
   workflow::ExecutionCounters* counters = nullptr;
+  /// Offers batches to other processes; null: they find them by looking.
   BatchOutbox* outbox = nullptr;
   BatchInbox::Settle settle;
+  /// For a command that somebody waits for: the worker is done also after a failure that does not
+  /// pass by waiting, other runs that are not finished included.
+  bool gives_up = false;
   std::function<void()> on_done;  ///< from the worker's thread
 };
 
@@ -48,7 +52,7 @@ class RunWorker {
   void Drain(const Status& reason);
   /// Gives up what is under way.
   void Cancel(const Status& reason);
-  /// The run has ended, or the worker was drained or cancelled.
+  /// The run has ended, or the worker was drained or cancelled, or gives up (see problem()).
   bool done() const;
   int64_t batches_in_hand() const;
   workflow::RunSnapshot Snapshot() const;
