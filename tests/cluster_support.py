@@ -89,9 +89,10 @@ class Daemon:
 class Daemons:
     """Several; ended by SIGTERM when the block ends, and then expected to have ended well."""
 
-    def __init__(self, cluster, capi, count, threads=1, environment=None):
+    def __init__(self, cluster, capi, count, threads=1, environment=None, arguments=()):
         self.cluster, self.capi, self.count, self.threads = cluster, capi, count, threads
         self.environment = {**cluster.environment(), **(environment or {})}
+        self.arguments = arguments
         self.daemons = []
 
     def __enter__(self):
@@ -102,7 +103,7 @@ class Daemons:
 
     def add(self, environment=None):
         folder = f"{self._temp.name}/daemon{len(self.daemons)}"
-        daemon = Daemon(self.capi, folder, {**self.environment, **(environment or {})}, ["--threads", str(self.threads)])
+        daemon = Daemon(self.capi, folder, {**self.environment, **(environment or {})}, ["--threads", str(self.threads), *self.arguments])
         self.daemons.append(daemon)
         return daemon
 

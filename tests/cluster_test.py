@@ -5,6 +5,8 @@ N skipped".
 """
 
 import argparse
+import functools
+import http.server
 import json
 import os
 import pathlib
@@ -15,6 +17,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -22,7 +25,7 @@ import urllib.request
 import integration_test
 import parquet_test
 import python_test
-from cluster_support import LEASE_MS, Cluster, ClusterWorld, Daemons, channel, wait_until, wait_until_stopped
+from cluster_support import LEASE_MS, CassandraCluster, Cluster, ClusterWorld, Daemons, channel, wait_until, wait_until_stopped
 from integration_support import ROOT, SHARED_DEMOS, Failure, Skipped, World, expect, statuses
 
 PARITY = [integration_test.test_parity_lookup_single_run, integration_test.test_parity_lookup_two_runs,
@@ -423,6 +426,64 @@ def test_wrong_settings_of_a_daemon(world):
         expect(process.returncode == 2 and text in process.stderr, f"{environment}: {process.returncode} {process.stderr}")
 
 
+# ---- The documentation
+
+def fenced(text, kind):
+    """The contents of the blocks of one kind."""
+    return re.findall(rf"^```{kind}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+class Steps:
+    """docs/cluster.md with the addresses, ports and folders of real servers. What is replaced must be there."""
+
+    def __init__(self, replaced):
+        self.text = (ROOT / "docs/cluster.md").read_text()
+        for old, new in replaced.items():
+            expect(old in self.text, f"docs/cluster.md does not have {old}")
+            self.text = self.text.replace(old, str(new))
+        self.set_up = self.text[:self.text.index("## Commands")]
+        self.commands = self.text[self.text.index("## Commands"):self.text.index("## Daemons")]
+
+
+def test_docs_are_followed(world):
+    """Set-up with passwords, rights and TLS, a daemon, a run and the commands, as docs/cluster.md says."""
+    with tempfile.TemporaryDirectory() as temp, CassandraCluster(authentication=True, tls=True, heap_mb=512) as cassandra:
+        folder = pathlib.Path(temp)
+        for name in ("etc", "bin", "shared"):
+            (folder / name).mkdir()
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            metrics_port = free.getsockname()[1]
+        rabbitmq = world.cluster.rabbitmq.environment()
+        broker_port = rabbitmq["CAPI_TEST_RABBITMQ_TLS"].rstrip("/").rsplit(":", 1)[1]
+        steps = Steps({'"cassandra1.example.com", "cassandra2.example.com"': '"localhost"', '"port": 9042': f'"port": {cassandra.port}',
+                       "'datacenter1': 3": "'datacenter1': 1", "rabbitmq.example.com:5671": f"localhost:{broker_port}",
+                       "/etc/capillaries": folder / "etc", "/var/lib/capillaries": folder / "data", "/mnt/shared": folder / "shared",
+                       "9201": metrics_port})
+        roots = [cassandra.certificates.ca, pathlib.Path(rabbitmq["CAPI_TEST_RABBITMQ_CERTIFICATES"]) / "ca.pem"]
+        (folder / "etc/ca.pem").write_text("".join(path.read_text() for path in roots))
+        (folder / "etc/cassandra-password").write_text("secret1\n")
+        settings, = fenced(steps.set_up, "json")
+        (folder / "etc/capi.json").write_text(settings)
+        statements, = fenced(steps.set_up, "cql")
+        with cassandra.nodes[0].client() as client:
+            for statement in filter(str.strip, statements.split(";")):
+                client.rows(statement)
+        control = folder / "bin/rabbitmqctl"
+        control.write_text(f'#!/bin/sh\nexec {rabbitmq["CAPI_TEST_RABBITMQ_CONTROL"]} ctl "$@"\n')
+        control.chmod(0o755)
+        os.symlink(world.capi, folder / "bin/capi")
+
+        lines = "".join([*fenced(steps.set_up, "sh"), *fenced(steps.commands, "sh")])
+        script = f"set -e\ntrap 'kill $(jobs -p); wait' EXIT\n{lines}"
+        process = subprocess.run(["bash", "-c", script], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=240,
+                                 env={**os.environ, "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}", "CAPI_DAEMON_LEASE_TIME": str(LEASE_MS)})
+        expect(process.returncode == 0, f"{process.returncode}\n{process.stdout}\n{process.stderr}")
+        for text in ("database  OK", "queue     OK", "ready", "Ada Lund,2,259.90", "stopped run 2", "dropped keyspace sales"):
+            expect(text in process.stdout, f"{text!r} is not in:\n{process.stdout}\n{process.stderr}")
+        world.cluster.rabbitmq.ctl("delete_vhost", "capillaries")
+
+
 # ---- Monitoring
 
 class Endpoint:
@@ -560,7 +621,19 @@ def check_metrics(world, keyspace, metrics):
     for name, column in (("capi_rows_read_total", "rows_in"), ("capi_rows_written_total", "rows_out")):
         rows = sum(batch[column] for batch in batches)
         expect(rows > 0 and total(name) == rows, f"{name} is {total(name)}, history: {rows}")
+    def sums(each, name):
+        return sum(value for key, value in each.items() if key.startswith(name + "{"))
+
     for each in metrics:
+        requests = sums(each, "capi_db_request_seconds_count")
+        expect(each["capi_db_requests_total"] - 100 <= requests <= each["capi_db_requests_total"], f"{requests} requests: {each}")
+        for kind in ("read", "write", "conditional", "prepare"):
+            expect(each[f'capi_db_request_seconds_sum{{kind="{kind}"}}'] > 0, f"{kind}: {each}")
+        expect(each["process_resident_memory_bytes"] > 1e7 and each["process_virtual_memory_bytes"] > each["process_resident_memory_bytes"], each)
+        expect(each["process_cpu_seconds_total"] > 0 and time.time() - 600 < each["process_start_time_seconds"] < time.time() + 2, each)
+        expect(3 < each["process_open_fds"] < each["process_max_fds"], each)
+        expect(each["capi_pycalc_seconds_count"] == 0 and each["capi_http_config_file_get_duration_count"] == 0, each)
+        expect(each["capi_daemon_node_dep_none_count"] == 0, each)
         expect(each["capi_active_batches"] == 0 and each["capi_broker_connected"] == 1, each)
         expect(each["capi_db_requests_total"] > 0 and each["capi_db_errors_total"] == 0 and each["capi_db_request_window"] > 0, each)
     for name in ('capi_bytes_written_total{to="table"}', 'capi_bytes_written_total{to="file"}', "capi_daemon_msg_received_count",
@@ -784,7 +857,7 @@ def test_exec_node_while_cassandra_is_paused(world):
 
 
 def test_exec_node_interrupted_while_cassandra_is_paused(world):
-    """The first Ctrl-C waits for the server, and says so; the second one ends the process at once."""
+    """Ctrl-C does not wait for the server for long."""
     with tempfile.TemporaryDirectory() as temp:
         lookup = Lookup(world, temp)
         nodes = list(lookup.counts)
@@ -798,14 +871,8 @@ def test_exec_node_interrupted_while_cassandra_is_paused(world):
         try:
             command.send(signal.SIGINT)
             command.send(signal.SIGCONT)
-            said = ""
-            while "the database does not answer" not in said:
-                line = command.process.stderr.readline()
-                expect(line, f"it ended: {said}")
-                said += line
-            command.send(signal.SIGINT)
-            command.process.communicate(timeout=20)
-            expect(command.process.returncode == 130, f"exit code {command.process.returncode}")
+            command.end(130)
+            expect("Cassandra did not answer in time" in command.stderr, command.stderr)
         finally:
             server.resume()
         ExecNode(lookup, keyspace, nodes[2], "--run", "3").check()
@@ -849,6 +916,155 @@ def test_exec_node_used_wrongly(world):
         # No place for its caches; the run is there already.
         refused("run 4 was interrupted", "read_orders", environment={"CAPI_DATA_DIR": f"{lookup.folder}/in/orders.csv"}, code=1)
         ExecNode(lookup, keyspace, "read_orders", "--run", "4").check()
+
+
+PYTHON_SCRIPT = """
+nodes:
+  read:
+    type: file_table
+    r:
+      urls: ["{folder}/in.csv"]
+      csv: {{hdr_line_idx: 0, first_data_line_idx: 1}}
+      columns:
+        id: {{csv: {{col_hdr: id}}, col_type: int}}
+    w:
+      name: t
+      fields:
+        id: {{expression: r.id, type: int}}
+  calc:
+    type: table_custom_tfm_table
+    custom_proc_type: py_calc
+    r: {{table: t, expected_batches_total: 3}}
+    p:
+      python_code_urls: ["{base}/formulas.py"]
+      calculated_fields:
+        v: {{expression: "f(r.id)", type: int}}
+    w:
+      name: c
+      fields:
+        v: {{expression: p.v, type: int}}
+  write:
+    type: table_file
+    r: {{table: c}}
+    w:
+      url_template: "{folder}/out.csv"
+      columns:
+        - {{name: v, type: int, expression: r.v, csv: {{header: v, format: "%d"}}}}
+dependency_policies:
+  p:
+    is_default: true
+    rules:
+      - {{cmd: go, expression: "nrs.node_status == wfmodel.NodeBatchSuccess"}}
+      - {{cmd: nogo, expression: "nrs.node_status == wfmodel.NodeBatchFail"}}
+"""
+
+
+def test_metrics_of_python_and_downloads(world):
+    """A script with formulas, both downloaded; verdicts of a policy that says nothing about nodes that have not ended."""
+    with tempfile.TemporaryDirectory() as temp:
+        folder = pathlib.Path(temp)
+        handler = functools.partial(QuietHandler, directory=temp)
+        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+            threading.Thread(target=server.serve_forever).start()
+            try:
+                base = f"http://127.0.0.1:{server.server_port}"
+                (folder / "in.csv").write_text("id\n" + "".join(f"{i}\n" for i in range(100)))
+                (folder / "formulas.py").write_text("def f(x):\n    return x + 1\n")
+                (folder / "s.yaml").write_text(PYTHON_SCRIPT.format(folder=folder, base=base))
+                with Daemons(world.cluster, world.capi, 0, environment={"CAPI_PYTHON": sys.executable}) as daemons:
+                    endpoint = Endpoint(daemons)
+                    process, summary = world.run(f"{base}/s.yaml", temp, temp + "/python")
+                    expect(process.returncode == 0, process.stderr)
+                    expect((folder / "out.csv").read_text() == "v\n" + "".join(f"{i + 1}\n" for i in range(100)), "out.csv")
+                    metrics = endpoint.metrics()
+                expect(metrics["capi_http_config_file_get_duration_count"] >= 2, metrics)  # once for each time it began to work on the run
+                expect(metrics["capi_http_config_file_get_duration_sum"] > 0, metrics)
+                expect(metrics["capi_pycalc_seconds_count"] >= 3 and metrics["capi_pycalc_seconds_sum"] > 0, metrics)
+                expect(metrics["capi_daemon_node_dep_none_count"] > 0 and metrics["capi_daemon_node_dep_wait_count"] == 0, metrics)
+            finally:
+                server.shutdown()
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+def in_hand(endpoint, keyspace):
+    return any(run["batches_in_hand"] > 0 for worker in json.loads(endpoint.get("/status")[1])["keyspaces"] if worker["name"] == keyspace
+               for run in worker["runs"])
+
+
+def test_drained_while_servers_do_not_answer(world):
+    """A daemon ends in time although nothing can be given back; others do the rest."""
+    node = world.cluster.cassandra.nodes[0]
+    with tempfile.TemporaryDirectory() as temp:
+        lookup = Lookup(world, temp, 20000)
+        with Daemons(world.cluster, world.capi, 0, arguments=["--drain-seconds", "5"]) as daemons:
+            def end(endpoint, expected, server):
+                """Seconds that it takes while the server does not answer."""
+                server.pause()
+                try:
+                    time.sleep(1)  # so that what was sent is waited for
+                    begun = time.monotonic()
+                    code = endpoint.daemon.drain(60)
+                    seconds = time.monotonic() - begun
+                finally:
+                    server.resume()
+                expect(code == expected, f"exit code {code}\n{endpoint.daemon.text()}")
+                daemons.daemons.remove(endpoint.daemon)
+                return seconds
+
+            idle = Endpoint(daemons)
+            idle.await_code("/ready", 200)
+            seconds = end(idle, 0, node)
+            expect(seconds < 5, f"{seconds:.1f} s for a daemon that has nothing to give back")
+
+            for server, text in ((node, "Cassandra did not answer in time"), (world.cluster.rabbitmq, "not everything has ended in time")):
+                busy = Endpoint(daemons)
+                busy.await_code("/ready", 200)
+                keyspace = lookup.keyspace()
+                lookup.start(keyspace)
+                wait_until(lambda: in_hand(busy, keyspace), 60, "batches in hand")
+                seconds = end(busy, 1, server)
+                expect(4 < seconds < 9, f"{seconds:.1f} s\n{busy.daemon.text()}")
+                expect(text in busy.daemon.text(), busy.daemon.text())
+                daemons.add()
+                lookup.check(*lookup.follow(keyspace))
+                expect(daemons.daemons.pop().drain() == 0, "the daemon that did the rest")
+                print(f"   ended after {seconds:.1f} s")
+
+
+def test_script_that_no_daemon_can_read(world):
+    """The follower and capi status tell why; the run goes on when the script is back."""
+    with tempfile.TemporaryDirectory() as temp:
+        folder = pathlib.Path(temp)
+        (folder / "a.csv").write_text("name\none\n")
+        (folder / "b.csv").write_text("name\ntwo\n")
+        script = folder / "s.yaml"
+        script.write_text(UNIQUE_SCRIPT.format(folder=folder))
+        keyspace = world.keyspace_of(temp + "/unreadable")
+        follower = subprocess.Popen([world.capi, "run", str(script), "--keyspace", keyspace, "--data-dir", temp + "/data"], text=True,
+                                    stdout=subprocess.DEVNULL, stderr=open(folder / "stderr", "w"),
+                                    env={**os.environ, **world.cluster.environment()})
+        try:
+            wait_until(lambda: "1" in world.capi_on_cluster("history", keyspace, "--output", "csv").stdout, 60, "the run")
+            begun = time.monotonic()
+            script.rename(folder / "away.yaml")
+            with Daemons(world.cluster, world.capi, 2) as daemons:
+                wait_until(lambda: "no daemon can go on with the run now" in (folder / "stderr").read_text(), 60, "the follower to tell why")
+                seconds = time.monotonic() - begun
+                expect(seconds < 35, f"told after {seconds:.0f} s")
+                expect("s.yaml" in (folder / "stderr").read_text(), (folder / "stderr").read_text())
+                status = world.capi_on_cluster("status", keyspace)
+                expect("cannot go on" in status.stderr and "s.yaml" in status.stderr, status.stderr)
+                expect(follower.poll() is None and history(world, keyspace)[0]["status"] == "start", "the run has ended")
+                (folder / "away.yaml").rename(script)
+                expect(follower.wait(timeout=90) == 0, (folder / "stderr").read_text())
+                expect("cannot go on" not in world.capi_on_cluster("status", keyspace).stderr, "a reason that has passed")
+                expect(len(daemons.alive()) == 2, "daemons")
+        finally:
+            follower.kill()
 
 
 # ---- Rows for others

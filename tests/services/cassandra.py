@@ -185,19 +185,21 @@ class Node:
             "hints_directory": str(data / "hints"),
             "cdc_raw_directory": str(data / "cdc_raw"),
             **({"commitlog_sync": "batch"} if cluster.durable else {"commitlog_sync": "periodic", "commitlog_sync_period": "10s"}),
-            "commitlog_segment_size": "16MiB",
-            "commitlog_total_space": "128MiB",
-            "memtable_heap_space": f"{cluster.heap_mb // 6}MiB",
-            "memtable_offheap_space": f"{cluster.heap_mb // 6}MiB",
-            "memtable_allocation_type": "heap_buffers",
-            "file_cache_size": "32MiB",
-            "networking_cache_size": "16MiB",
-            "key_cache_size": "8MiB",
-            "concurrent_reads": 8,
-            "concurrent_writes": 16,
-            "concurrent_counter_writes": 2,
-            "concurrent_compactors": 1,
-            "compaction_throughput": "64MiB/s",
+            **({} if cluster.for_speed else {
+                "commitlog_segment_size": "16MiB",
+                "commitlog_total_space": "128MiB",
+                "memtable_heap_space": f"{cluster.heap_mb // 6}MiB",
+                "memtable_offheap_space": f"{cluster.heap_mb // 6}MiB",
+                "memtable_allocation_type": "heap_buffers",
+                "file_cache_size": "32MiB",
+                "networking_cache_size": "16MiB",
+                "key_cache_size": "8MiB",
+                "concurrent_reads": 8,
+                "concurrent_writes": 16,
+                "concurrent_counter_writes": 2,
+                "concurrent_compactors": 1,
+                "compaction_throughput": "64MiB/s",
+            }),
             # Dropped tables leave nothing on the disk.
             "auto_snapshot": False,
             "authenticator": "PasswordAuthenticator" if cluster.authentication else "AllowAllAuthenticator",
@@ -226,8 +228,9 @@ class Node:
         agent = next(jars.glob("jamm-*.jar"))
         return [
             "java", f"-Xms{heap // 2}m", f"-Xmx{heap}m", f"-XX:MaxDirectMemorySize={heap // 2}m",
-            # Quick to start and small; these servers live for minutes.
-            "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xss384k", "-XX:ReservedCodeCacheSize=64m",
+            # Otherwise quick to start and small; these servers live for minutes.
+            *(["-XX:+UseG1GC"] if self.cluster.for_speed else
+              ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xss384k", "-XX:ReservedCodeCacheSize=64m"]),
             "-Djdk.attach.allowAttachSelf=true", "-Djava.net.preferIPv4Stack=true", "-Dio.netty.tryReflectionSetAccessible=true",
             "-Dio.netty.allocator.numDirectArenas=2", "-Dio.netty.allocator.numHeapArenas=1",
             # Waits that only matter where nodes come and go.
@@ -312,11 +315,12 @@ class CassandraCluster:
     """Starts in __enter__ (or start()), ends and leaves nothing in __exit__ (or stop()).
 
     durable: what is acknowledged outlives kill(); otherwise, as with Cassandra's own settings, the last ten seconds may be lost.
+    for_speed: the virtual machine's and Cassandra's own sizes, instead of ones that are small and start quickly.
     settings: further keys of cassandra.yaml.
     """
 
     def __init__(self, nodes=1, authentication=False, tls=False, client_certificates=False, heap_mb=384, write_timeout_ms=5000,
-                 read_timeout_ms=5000, cas_timeout_ms=1800, durable=False, settings=None, ends_with_parent=True):
+                 read_timeout_ms=5000, cas_timeout_ms=1800, durable=False, for_speed=False, settings=None, ends_with_parent=True):
         self.count = nodes
         self.authentication = authentication
         self.tls = tls
@@ -326,6 +330,7 @@ class CassandraCluster:
         self.read_timeout_ms = read_timeout_ms
         self.cas_timeout_ms = cas_timeout_ms
         self.durable = durable
+        self.for_speed = for_speed
         self.settings = settings or {}
         self.ends_with_parent = ends_with_parent
         self.certificates = None

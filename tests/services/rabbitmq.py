@@ -18,6 +18,7 @@ import hashlib
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -93,6 +94,13 @@ class RabbitMq(support.Server):
         if process.returncode != 0:
             raise support.ServiceError(f"rabbitmqctl {' '.join(arguments)}: {process.stdout}")
         return process.stdout
+
+    def pause(self):
+        """It keeps its connections but answers nothing."""
+        os.kill(int((self.folder / "pid").read_text()), signal.SIGSTOP)
+
+    def resume(self):
+        os.kill(int((self.folder / "pid").read_text()), signal.SIGCONT)
 
     def _prepare(self):
         amqp, amqps, distribution, epmd = support.free_ports(4)

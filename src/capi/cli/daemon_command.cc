@@ -1,5 +1,7 @@
 // daemon: executes runs of a cluster, together with others of its kind.
 
+#include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -8,6 +10,7 @@
 #include "capi/cli/arguments.h"
 #include "capi/cli/commands.h"
 #include "capi/cli/configuration.h"
+#include "capi/cli/exit_deadline.h"
 #include "capi/cli/run_execution.h"
 #include "capi/cli/signal_watcher.h"
 #include "capi/cli/text_table.h"
@@ -66,15 +69,23 @@ Result<std::unique_ptr<http::Server>> ServeMetrics(const config::Config& config,
   return server;
 }
 
+/// What does not end although it was told to: a broker or a file server that does not answer.
+constexpr auto kDrainGrace = std::chrono::seconds(2);
+
 Status RunDaemon(const config::Config& config, const DaemonArguments& arguments,
-                 SignalWatcher* signals) {
+                 SignalWatcher* signals, ExitDeadline* deadline) {
   CAPI_ASSIGN_OR_RETURN(const std::unique_ptr<service::Daemon> daemon,
                         MakeDaemon(config, arguments));
   CAPI_ASSIGN_OR_RETURN(const std::unique_ptr<http::Server> server,
                         ServeMetrics(config, daemon.get()));
-  signals->Start([&daemon](const char* reason) {
+  signals->Start([&daemon, &arguments, deadline](const char* reason) {
     std::fprintf(stderr, "draining: batches under way are finished, no new ones begin\n");
     daemon->Drain(reason);
+    // Nothing partial is visible when it is cut off, as after kill -9.
+    const std::chrono::seconds drain(std::max<int64_t>(arguments.drain_seconds, 1));
+    deadline->Start(drain + kDrainGrace,
+                    "not everything has ended in time, the process ends at once: what it held is "
+                    "taken over by other daemons when its lease has run out");
   });
   const Status status = daemon->Run();
   signals->Stop();
@@ -90,7 +101,8 @@ int RunDaemonCommand(const CLI::App& app, const DaemonArguments& arguments) {
                     {"log.prometheus_exporter_port", arguments.metrics_port, "--metrics-port"}});
   if (!config) return kExitUsage;
   SignalWatcher signals;  // before the daemon makes threads, so that they inherit the mask
-  const Status status = RunDaemon(*config, arguments, &signals);
+  ExitDeadline deadline;
+  const Status status = RunDaemon(*config, arguments, &signals, &deadline);
   if (status.ok()) return kExitOk;
   PrintDiagnostics({}, {status});
   return ExitCodeOf(status);
@@ -116,12 +128,14 @@ void AddDaemonCommand(CLI::App* app, int* exit_code) {
       ->check(CLI::Range(0, 65535));
   command
       ->add_option("--drain-seconds", arguments->drain_seconds,
-                   "How long batches under way may take after SIGTERM (default: 30)")
+                   "How long the end may take after SIGTERM: batches under way are finished, or "
+                   "given back in the last quarter, at most 3 s (default: 30)")
       ->check(CLI::Range(0, 86400));
   command->footer(
       "Needs cassandra.hosts and a queue in the settings (docs/cluster.md). Ends after SIGTERM,\n"
       "when the batches under way are finished or given back.\n"
-      "Exit codes: 0 drained, 1 it could not work, 2 wrong settings\n"
+      "Exit codes: 0 drained, 1 it could not work, or not everything could be given back in time\n"
+      "(others take it over when the lease has run out), 2 wrong settings\n"
       "Example: capi daemon --config /etc/capillaries/capi.json");
   command->callback(
       [app, arguments, exit_code] { *exit_code = RunDaemonCommand(*app, *arguments); });

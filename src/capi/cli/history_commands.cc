@@ -193,6 +193,9 @@ Status PrintStatus(const service::KeyspaceOptions& keyspace, const HistoryArgume
   CAPI_ASSIGN_OR_RETURN(const std::vector<service::RunHistory> runs, service::RunsOf(keyspace));
   std::fprintf(stderr, "run %lld of keyspace %s: %s\n", static_cast<long long>(newest.run_id),
                keyspace.name.c_str(), StatusText(runs.back()).c_str());
+  for (const std::string& problem : runs.back().problems) {
+    std::fprintf(stderr, "a daemon cannot go on with it now: %s\n", problem.c_str());
+  }
   return PrintNodes(keyspace, newest);
 }
 

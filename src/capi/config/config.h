@@ -46,6 +46,14 @@ struct AmqpSettings {
   int64_t prefetch_size = 0;
 };
 
+/// For amqps addresses, of either protocol. PEM files.
+struct QueueTlsSettings {
+  std::string ca_path;  ///< roots: a file, or a directory as made by c_rehash; "" = the system's
+  std::string cert_path;
+  std::string key_path;
+  bool enable_host_verification = true;
+};
+
 struct CapiMqClientSettings {
   std::string url;  ///< without trailing slashes
   int64_t heartbeat_interval_ms = 0;
@@ -108,6 +116,7 @@ struct Config {
   CassandraSettings cassandra;
   Amqp10Settings amqp10;
   AmqpSettings amqp;
+  QueueTlsSettings mq_tls;
   CapiMqClientSettings capimq_client;
   CapiMqBrokerSettings capimq_broker;
   PyCalcSettings py_calc;

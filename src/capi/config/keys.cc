@@ -287,6 +287,20 @@ void DeclareQueues(std::vector<Key>* keys) {
                              "amqp.prefetch_size", "CAPI_AMQP_PREFETCH_SIZE", "",
                              +[](Config* c) { return &c->amqp.prefetch_size; }),
                          0, UINT32_MAX));
+  keys->push_back(Declare(
+      "mq_ssl_opts.cert_path", "CAPI_MQ_CERT_PATH", "client certificate for amqps",
+      +[](Config* c) { return &c->mq_tls.cert_path; }));
+  keys->push_back(Declare(
+      "mq_ssl_opts.key_path", "CAPI_MQ_KEY_PATH", "its private key",
+      +[](Config* c) { return &c->mq_tls.key_path; }));
+  keys->push_back(Declare(
+      "mq_ssl_opts.ca_path", "CAPI_MQ_CA_PATH",
+      "roots, a file or a directory made by c_rehash; empty = the system's",
+      +[](Config* c) { return &c->mq_tls.ca_path; }));
+  keys->push_back(Declare(
+      "mq_ssl_opts.enable_host_verification", "CAPI_MQ_ENABLE_HOST_VERIFICATION",
+      "whether the certificate must be for the host",
+      +[](Config* c) { return &c->mq_tls.enable_host_verification; }));
   keys->push_back(Milliseconds(Declare(
                                    "dead_letter_ttl", "CAPI_DEAD_LETTER_TTL",
                                    "delay before a rejected message comes back (release 1.1)",

@@ -80,6 +80,8 @@ struct CapiCqlRequest {
 /// Null, and a reply with the error, if it fails.
 CapiCqlDriver* capi_cql_connect(const CapiCqlConfig* config, void* context, CapiCqlDone done);
 void capi_cql_close(CapiCqlDriver* driver);
+/// Ends what is under way, and what is begun later at once, with kCqlTimedOut.
+void capi_cql_give_up(const CapiCqlDriver* driver);
 void capi_cql_prepare(const CapiCqlDriver* driver, CapiCqlText cql, bool idempotent,
                       int64_t delay_ms, void* context, CapiCqlDone done);
 void capi_cql_statement_free(CapiCqlStatement* statement);

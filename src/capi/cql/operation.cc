@@ -66,7 +66,7 @@ void Operation::Start(Link* link, Task task, Done done) {
   link->window.Acquire(operation->bytes_);
   link->requests.fetch_add(1, std::memory_order_relaxed);
   link->bytes_written.fetch_add(operation->bytes_, std::memory_order_relaxed);
-  operation->begun_ = Clock::now();
+  operation->admitted_ = operation->begun_ = Clock::now();
   operation->Send(0);
 }
 
@@ -88,6 +88,10 @@ Result<Answer> Operation::Run(Link* link, Task task) {
 }
 
 void Operation::Send(int64_t delay_ms) {
+  if (link_->given_up.load(std::memory_order_relaxed)) {
+    Fail(kCqlUnavailable, "given up, nothing was sent");
+    return;
+  }
   sent_ = Clock::now() + Millis(delay_ms);
   const CapiCqlDriver* const driver = link_->driver;
   const CapiCqlText cql = TextOf(task_.cql);
@@ -177,12 +181,16 @@ void Operation::ReceiveError(const CapiCqlReply& reply) {
     Send(pause_ms);
     return;
   }
+  Fail(reply.code, ViewOf(reply.message));
+}
+
+void Operation::Fail(int32_t code, std::string_view message) {
   link_->errors.fetch_add(1, std::memory_order_relaxed);
-  Finish(MakeCqlError(reply.code, ViewOf(reply.message), Subject(), task_.repeat));
+  Finish(MakeCqlError(code, message, Subject(), task_.repeat));
 }
 
 int64_t Operation::NextPauseMs(int32_t code) {
-  if (!MayRepeat(code, task_.repeat)) return -1;
+  if (!MayRepeat(code, task_.repeat) || link_->given_up.load(std::memory_order_relaxed)) return -1;
   const int doublings = std::min(attempts_, 16);
   ++attempts_;
   const int64_t longest = std::min(kLongestPauseMs, kFirstPauseMs << doublings);
@@ -198,6 +206,8 @@ std::string_view Operation::Subject() const {
 void Operation::Finish(Result<Answer> result) {
   Link* const link = link_;
   link->window.Release(bytes_);
+  link->latencies[static_cast<size_t>(task_.counted_as)].Add(
+      std::chrono::nanoseconds(Clock::now() - admitted_).count());
   done_(std::move(result));
   delete this;
   link->EndOperation();

@@ -2,12 +2,14 @@
 
 // One request from its admission to its last answer: repetitions, pages, counters.
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "capi/cql/driver_internal.h"
@@ -20,18 +22,24 @@ namespace capi::cql {
 class PreparedStatement final : public Statement {
  public:
   PreparedStatement(std::string cql, bool idempotent, CapiCqlStatement* handle)
-      : cql_(std::move(cql)), idempotent_(idempotent), handle_(handle) {}
+      : cql_(std::move(cql)),
+        idempotent_(idempotent),
+        kind_(cql_.starts_with("SELECT") ? RequestKind::kRead : RequestKind::kWrite),
+        handle_(handle) {}
   ~PreparedStatement() override { capi_cql_statement_free(handle_); }
   PreparedStatement(const PreparedStatement&) = delete;
   PreparedStatement& operator=(const PreparedStatement&) = delete;
 
   const std::string& cql() const override { return cql_; }
   bool idempotent() const { return idempotent_; }
+  /// kRead or kWrite.
+  RequestKind kind() const { return kind_; }
   const CapiCqlStatement* handle() const { return handle_; }
 
  private:
   const std::string cql_;
   const bool idempotent_;
+  const RequestKind kind_;
   CapiCqlStatement* const handle_;
 };
 
@@ -58,6 +66,8 @@ struct Link {
   std::atomic<int64_t> bytes_written{0};
   std::atomic<int64_t> bytes_read{0};
   std::atomic<Clock::time_point> last_answer{Clock::now()};
+  std::array<LatencyHistogram, kNumRequestKinds> latencies;
+  std::atomic<bool> given_up{false};
 
  private:
   std::mutex mutex_;
@@ -79,6 +89,7 @@ class Operation {
 
   struct Task {
     Kind kind = Kind::kExecute;
+    RequestKind counted_as = RequestKind::kWrite;
     std::shared_ptr<const std::vector<Request>> requests;  ///< kExecute
     std::string cql;                                       ///< others
     Repeat repeat = Repeat::kOnce;
@@ -102,6 +113,7 @@ class Operation {
   void Send(int64_t delay_ms);
   void Receive(const CapiCqlReply& reply);
   void ReceiveError(const CapiCqlReply& reply);
+  void Fail(int32_t code, std::string_view message);
   /// -1: not any more.
   int64_t NextPauseMs(int32_t code);
   /// Conditional writes also take long because others want the same row.
@@ -119,7 +131,8 @@ class Operation {
   int64_t bytes_ = 0;
   Answer answer_;
   int attempts_ = 0;  // of the present page
-  Clock::time_point begun_;
+  Clock::time_point admitted_;
+  Clock::time_point begun_;  // of the present page
   Clock::time_point sent_;
   // The driver hands an operation from thread to thread in ways that ThreadSanitizer cannot see.
   std::atomic<int> handed_over_{0};

@@ -83,6 +83,7 @@ Repeat RepeatOf(const Request& request) {
 Operation::Task TaskOf(std::vector<Request> requests) {
   Operation::Task task;
   task.repeat = Repeat::kIdempotent;
+  task.counted_as = static_cast<const PreparedStatement&>(*requests.front().statement).kind();
   for (const Request& request : requests) {
     if (RepeatOf(request) == Repeat::kOnce) task.repeat = Repeat::kOnce;
   }
@@ -97,6 +98,14 @@ Operation::Task TaskOf(Request request) {
   std::vector<Request> requests;
   requests.push_back(std::move(request));
   return TaskOf(std::move(requests));
+}
+
+Operation::Task TaskOf(Operation::Kind kind, RequestKind counted_as, std::string cql) {
+  Operation::Task task;
+  task.kind = kind;
+  task.counted_as = counted_as;
+  task.cql = std::move(cql);
+  return task;
 }
 
 class SessionImpl final : public Session {
@@ -114,6 +123,7 @@ class SessionImpl final : public Session {
   Result<Outcome> ExecuteConditional(const std::vector<Request>& statements) override;
   Status ExecuteSchema(const std::string& cql) override;
   SessionCounters counters() const override;
+  void GiveUp() override;
 
  private:
   struct Slot {
@@ -181,9 +191,7 @@ Result<StatementPtr> SessionImpl::Prepare(const std::string& cql, bool idempoten
   }
   const std::lock_guard lock(slot->mutex);
   if (slot->statement != nullptr) return slot->statement;
-  Operation::Task task;
-  task.kind = Operation::Kind::kPrepare;
-  task.cql = cql;
+  Operation::Task task = TaskOf(Operation::Kind::kPrepare, RequestKind::kPrepare, cql);
   task.repeat = Repeat::kIdempotent;
   task.idempotent_statement = idempotent;
   CAPI_ASSIGN_OR_RETURN(const Answer answer, Operation::Run(&link_, std::move(task)));
@@ -278,6 +286,7 @@ Result<Session::Outcome> SessionImpl::ExecuteConditional(const std::vector<Reque
   Operation::Task task;
   task.requests = std::make_shared<std::vector<Request>>(statements);
   task.repeat = Repeat::kOnce;
+  task.counted_as = RequestKind::kConditional;
   task.page_rows = kPageRows;
   const int32_t number = NumberOf(statements.front().consistency);
   const bool serial = number == kSerialNumber || number == kLocalSerialNumber;
@@ -296,10 +305,8 @@ Result<Session::Outcome> SessionImpl::ExecuteConditional(const std::vector<Reque
 }
 
 Status SessionImpl::ExecuteSchema(const std::string& cql) {
-  Operation::Task task;
-  task.kind = Operation::Kind::kSchema;
-  task.cql = cql;
-  return Operation::Run(&link_, std::move(task)).status();
+  return Operation::Run(&link_, TaskOf(Operation::Kind::kSchema, RequestKind::kSchema, cql))
+      .status();
 }
 
 SessionCounters SessionImpl::counters() const {
@@ -314,10 +321,34 @@ SessionCounters SessionImpl::counters() const {
   counters.since_answer_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
                                  Clock::now() - link_.last_answer.load(std::memory_order_relaxed))
                                  .count();
+  for (size_t i = 0; i < kNumRequestKinds; ++i) {
+    counters.latencies[i] = link_.latencies[i].snapshot();
+  }
   return counters;
 }
 
+void SessionImpl::GiveUp() {
+  link_.given_up = true;  // before the driver answers, so that nothing is repeated
+  capi_cql_give_up(link_.driver);
+}
+
 }  // namespace
+
+std::string_view RequestKindName(RequestKind kind) {
+  switch (kind) {
+    case RequestKind::kRead:
+      return "read";
+    case RequestKind::kWrite:
+      return "write";
+    case RequestKind::kConditional:
+      return "conditional";
+    case RequestKind::kPrepare:
+      return "prepare";
+    case RequestKind::kSchema:
+      return "schema";
+  }
+  return "";
+}
 
 Result<std::unique_ptr<Session>> Session::Connect(const SessionOptions& options) {
   auto session = std::make_unique<SessionImpl>(options);

@@ -13,6 +13,8 @@
 // writes with Consistency::kSerial. The message names the statement (its first 500 characters) and
 // what the server said, never values or passwords.
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -21,6 +23,7 @@
 #include <utility>
 #include <vector>
 
+#include "capi/base/latency_histogram.h"
 #include "capi/base/status.h"
 #include "capi/cql/values.h"
 
@@ -85,6 +88,11 @@ struct Request {
   Consistency consistency = Consistency::kDefault;
 };
 
+enum class RequestKind : uint8_t { kRead, kWrite, kConditional, kPrepare, kSchema };
+constexpr size_t kNumRequestKinds = 5;
+/// "read", "write", "conditional", "prepare", "schema".
+std::string_view RequestKindName(RequestKind kind);
+
 /// What a window of requests and the servers did since the session began.
 struct SessionCounters {
   int64_t requests = 0;
@@ -96,6 +104,9 @@ struct SessionCounters {
   int64_t window = 0;
   /// Since a server last did what was asked.
   int64_t since_answer_ms = 0;
+  /// By kind: of requests that ended, from their admission to the window to the last answer,
+  /// repetitions and pages included (ExecutePaged: each page is a request).
+  std::array<LatencyHistogram::Snapshot, kNumRequestKinds> latencies;
 };
 
 /// Thread-safe.
@@ -151,6 +162,11 @@ class Session {
   virtual Status ExecuteSchema(const std::string& cql) = 0;
 
   virtual SessionCounters counters() const = 0;
+
+  /// For a process that must end although no server answers: all requests under way end now, later
+  /// ones at once, with the errors of a cluster that is not reachable. Closing the session does not
+  /// wait then.
+  virtual void GiveUp() = 0;
 };
 
 /// Many idempotent writes, in any order, as fast as the session lets them go. One thread at a time

@@ -236,5 +236,61 @@ TEST_F(FailureTest, DestructionWaitsForRequestsUnderWay) {
   EXPECT_EQ(done, 50);
 }
 
+TEST_F(FailureTest, GivingUpEndsWhatIsUnderWayAndWaits) {
+  SessionOptions options = TestOptions();
+  options.hosts = {proxy_->address()};
+  options.only_contact_points = true;
+  options.timeout_ms = 60000;
+  options.retry_budget_ms = 120000;
+  options.max_requests_in_flight = 3;
+  auto session = Session::Connect(options);
+  ASSERT_TRUE(session.ok()) << Describe(session.status());
+  proxied_ = std::move(*session);
+  insert_ = Proxied("INSERT INTO " + Table("failure") + " (k, v) VALUES (?, ?)", true);
+  once_ = Proxied("UPDATE " + Table("failure") + " SET v = ? WHERE k = ? IF v = ?", false);
+  proxy_->Stall();
+  const auto begun = steady_clock::now();
+  const auto later = Begin({insert_, Values().Int(7).Int(1), {}});
+  std::vector<std::thread> writers;
+  std::atomic<int> uncertain{0};
+  std::atomic<int> unavailable{0};
+  for (int i = 0; i < 8; ++i) {  // more than the window lets through
+    writers.emplace_back([&] {
+      const Status status = CompareAndSet(7, 1, 2).status();
+      EXPECT_EQ(KindOf(status), ErrorKind::kRetriable) << Describe(status);
+      ++(ClassOf(status) == "cql_uncertain" ? uncertain : unavailable);
+    });
+  }
+  AwaitUntil([&] { return proxied_->counters().in_flight == 3; });
+  proxied_->GiveUp();
+  proxied_->GiveUp();  // no harm
+  for (std::thread& writer : writers) writer.join();
+  EXPECT_EQ(ClassOf(later->Await()), "cql_unavailable");
+  // What was sent may have been applied; the rest certainly was not.
+  EXPECT_LE(uncertain, 2);
+  EXPECT_EQ(uncertain + unavailable, 8);
+  EXPECT_EQ(ClassOf(CompareAndSet(7, 1, 2).status()), "cql_unavailable");
+  EXPECT_EQ(ClassOf(Write(7, 1)), "cql_unavailable");
+  EXPECT_EQ(ClassOf(proxied_->Prepare("SELECT key FROM system.local", true).status()),
+            "cql_unavailable");
+  EXPECT_EQ(ClassOf(proxied_->ExecuteSchema("DROP TABLE " + Table("no_such_table"))),
+            "cql_unavailable");
+  proxied_.reset();
+  EXPECT_LT(steady_clock::now() - begun, seconds(10));
+}
+
+TEST_F(FailureTest, GivingUpEndsThePausesBetweenRepetitions) {
+  Connect(1000, 60000);
+  proxy_->Close();
+  const auto later = Begin({insert_, Values().Int(8).Int(1), {}});
+  AwaitUntil([&] { return proxied_->counters().retries >= 5; });
+  const auto begun = steady_clock::now();
+  proxied_->GiveUp();
+  EXPECT_EQ(ClassOf(later->Await()), "cql_unavailable");
+  EXPECT_EQ(proxied_->counters().in_flight, 0);
+  proxied_.reset();
+  EXPECT_LT(steady_clock::now() - begun, seconds(5));
+}
+
 }  // namespace
 }  // namespace capi::cql

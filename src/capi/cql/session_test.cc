@@ -489,5 +489,32 @@ TEST_F(SessionTest, CountersCount) {
   EXPECT_EQ(after.window, TestOptions().max_requests_in_flight);
 }
 
+TEST_F(SessionTest, LatenciesAreThoseOfTheKindsOfRequests) {
+  CreateTable("latencies", "k int PRIMARY KEY, v int");
+  const std::string table = Table("latencies");
+  const auto insert = Prepare("INSERT INTO " + table + " (k, v) VALUES (?, ?)");
+  const auto once = session_->Prepare("DELETE FROM " + table + " WHERE k = ? IF EXISTS", false);
+  ASSERT_TRUE(once.ok()) << Describe(once.status());
+  const auto select = Prepare("SELECT v FROM " + table + " WHERE k = ?");
+  const SessionCounters before = session_->counters();
+  const auto counted = [&](RequestKind kind) {
+    const auto index = static_cast<size_t>(kind);
+    return session_->counters().latencies[index].count - before.latencies[index].count;
+  };
+  CAPI_ASSERT_OK(session_->Execute({insert, Values().Int(1).Int(2), {}}).status());
+  CAPI_ASSERT_OK(session_->Execute({insert, Values().Int(2).Int(2), {}}).status());
+  CAPI_ASSERT_OK(session_->Execute({select, Values().Int(1), {}}).status());
+  CAPI_ASSERT_OK(session_->ExecuteConditional({{*once, Values().Int(1), {}}}).status());
+  EXPECT_FALSE(session_->Prepare("SELECT x FROM " + table, true).ok());
+  EXPECT_EQ(counted(RequestKind::kRead), 1);
+  EXPECT_EQ(counted(RequestKind::kWrite), 2);
+  EXPECT_EQ(counted(RequestKind::kConditional), 1);
+  EXPECT_EQ(counted(RequestKind::kPrepare), 1);  // one that fails too
+  EXPECT_EQ(counted(RequestKind::kSchema), 0);
+  const auto writes = static_cast<size_t>(RequestKind::kWrite);
+  EXPECT_GT(session_->counters().latencies[writes].seconds, before.latencies[writes].seconds);
+  EXPECT_EQ(RequestKindName(RequestKind::kConditional), "conditional");
+}
+
 }  // namespace
 }  // namespace capi::cql

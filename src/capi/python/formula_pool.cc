@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <deque>
 #include <mutex>
 #include <nlohmann/json.hpp>
@@ -118,6 +119,7 @@ class FormulaPoolImpl final : public FormulaPool {
   void Forget(const Program& program) override;
   int64_t started_workers() const override { return started_; }
   int64_t live_workers() const override { return live_; }
+  LatencyHistogram::Snapshot latencies() const override { return latencies_.snapshot(); }
 
  private:
   struct Busy {
@@ -151,6 +153,7 @@ class FormulaPoolImpl final : public FormulaPool {
   std::deque<Busy> idle_;             // guarded by mutex_, longest idle first
   std::atomic<int64_t> started_{0};
   std::atomic<int64_t> live_{0};
+  LatencyHistogram latencies_;
 };
 
 Result<Spawner*> FormulaPoolImpl::TheSpawner() {
@@ -373,6 +376,7 @@ Outcome FormulaPoolImpl::Evaluate(const std::shared_ptr<const Program>& program,
     return outcome;
   }
   Worker* const worker = busy->worker.get();
+  const auto begun = std::chrono::steady_clock::now();
   const Result<Answer> answer =
       worker->Exchange(FrameKind::kBatch, {request}, options_.execution_timeout_ms, cancel);
   bool spoilt = true;
@@ -389,6 +393,7 @@ Outcome FormulaPoolImpl::Evaluate(const std::shared_ptr<const Program>& program,
       KindOf(outcome.error) != ErrorKind::kCancelled) {
     outcome.error = Unplaced(*program, outcome.error, n, describe, worker);
   }
+  latencies_.Add(std::chrono::nanoseconds(std::chrono::steady_clock::now() - begun).count());
   if (!outcome.error.ok()) outcome.columns.clear();
   const std::string output = worker->TakeOutput();
   if (!output.empty() && LogEnabled(LogLevel::kInfo)) {

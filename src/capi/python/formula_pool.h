@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "arrow/type_fwd.h"
+#include "capi/base/latency_histogram.h"
 #include "capi/base/status.h"
 #include "capi/exec/cancel.h"
 #include "capi/python/program.h"
@@ -76,6 +77,8 @@ class FormulaPool {
   /// Processes started so far, and those that live.
   virtual int64_t started_workers() const = 0;
   virtual int64_t live_workers() const = 0;
+  /// Time of each Evaluate that had a process to ask, without the wait for its start.
+  virtual LatencyHistogram::Snapshot latencies() const = 0;
 };
 
 }  // namespace capi::python

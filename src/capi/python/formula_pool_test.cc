@@ -180,6 +180,8 @@ TEST_F(FormulaPoolTest, TheProcessSurvivesAnException) {
   Evaluate(program, columns);
   EXPECT_EQ(TextsOf(*Evaluate(program, {Ints({2})}).columns[0]), Texts{"1"});
   EXPECT_EQ(pool_->started_workers(), 1);
+  EXPECT_EQ(pool_->latencies().count, 2);  // a failure takes time too
+  EXPECT_GT(pool_->latencies().seconds, 0);
 }
 
 TEST_F(FormulaPoolTest, TheSmallestRowThenTheFirstFormulaIsReported) {

@@ -5,9 +5,12 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "capi/base/env.h"
+#include "capi/base/latency_histogram.h"
 #include "capi/base/status.h"
 #include "capi/config/config.h"
 #include "capi/state/state_store.h"
@@ -29,6 +32,8 @@ struct ClusterCounters {
   int64_t in_flight = 0;
   int64_t window = 0;           ///< of requests in flight, as the servers' load allows now
   int64_t since_answer_ms = 0;  ///< since a server last did what was asked
+  /// By kind of request: until the last answer, repetitions included.
+  std::vector<std::pair<std::string_view, LatencyHistogram::Snapshot>> latencies;
 };
 
 /// The database. Thread-safe; outlives what was opened through it. Errors besides those said: as
@@ -54,6 +59,9 @@ class Cluster {
   /// Asks for as little as can be asked for.
   virtual Status Check() = 0;
   virtual ClusterCounters counters() const = 0;
+  /// Ends all requests under way, and later ones at once, with kRetriable errors: for a process
+  /// that must end although no server answers.
+  virtual void GiveUp() = 0;
   /// Returns when it is gone. kUser error "unknown_keyspace".
   virtual Status Drop(const std::string& keyspace) = 0;
 };

@@ -17,6 +17,7 @@
 #include "capi/service/engine_parts.h"
 #include "capi/service/keyspace.h"
 #include "capi/service/message_broker.h"
+#include "capi/service/run_problems.h"
 #include "capi/service/run_start.h"
 #include "capi/workflow/attempt_records.h"
 
@@ -28,10 +29,8 @@ constexpr int64_t kNanosPerMilli = 1000000;
 /// Between looks at the state; more when a look takes long.
 constexpr int64_t kLookMillis = 300;
 constexpr int64_t kPausesPerLook = 10;
-/// A run that nobody takes up for this long deserves a word.
-constexpr int64_t kPatienceMillis = 15000;
-/// So does a cancelled run that does not end.
-constexpr int64_t kCancelPatienceMillis = 5000;
+/// What a cancelled run may take to give back what is under way.
+constexpr auto kGivingBack = std::chrono::seconds(5);
 
 /// Daemons have other working directories.
 std::string AbsoluteUrl(const std::string& url) {
@@ -230,8 +229,7 @@ Status ClusterEngine::LookAgain(state::StateStore* state, int64_t run_id) {
 
 Status ClusterEngine::Follow(state::StateStore* state, const RunSummary& summary) {
   Env* env = options_.env;
-  const int64_t begin = env->MonotonicNanos();
-  bool complained = false;
+  StandstillWatch standstill(state, env->MonotonicNanos());
   while (true) {
     const int64_t look_begin = env->MonotonicNanos();
     // The run first: when it has ended, all nodes have.
@@ -239,18 +237,15 @@ Status ClusterEngine::Follow(state::StateStore* state, const RunSummary& summary
                           state->FindRun(summary.run_id));
     if (!run) return EnvironmentError("the run was removed while it was executed");
     CAPI_ASSIGN_OR_RETURN(workflow::RunSnapshot snapshot, Look(state, summary.run_id));
-    const bool begun = std::any_of(
-        snapshot.nodes.begin(), snapshot.nodes.end(),
-        [](const workflow::NodeSnapshot& node) { return node.status != state::NodeStatus::kNone; });
     const bool ended =
         run->status == state::RunStatus::kComplete ||
         (run->status == state::RunStatus::kStop &&
          std::all_of(snapshot.nodes.begin(), snapshot.nodes.end(),
                      [](const workflow::NodeSnapshot& node) { return state::IsEnd(node.status); }));
     const int64_t now = env->MonotonicNanos();
-    if (!complained && !begun && now - begin > kPatienceMillis * kNanosPerMilli) {
-      complained = true;
-      LogWarn("no daemon has begun with the run yet; capi daemon executes runs");
+    if (!ended) {
+      CAPI_ASSIGN_OR_RETURN(const std::string reason, standstill.Look(snapshot, now));
+      if (!reason.empty()) LogWarn(reason);
     }
     std::unique_lock lock(mutex_);
     snapshot_ = std::move(snapshot);
@@ -279,15 +274,16 @@ Status ClusterEngine::Execute(const KeyspaceOptions& keyspace, int64_t run_id) {
   worker_ = &worker;
   if (!cancelled_.ok()) worker.Cancel(cancelled_);
   wakeup_.wait(lock, [&] { return done || !cancelled_.ok(); });
-  const auto patience = std::chrono::milliseconds(kCancelPatienceMillis);
-  if (!wakeup_.wait_for(lock, patience, [&] { return done; })) {
-    LogWarn(
-        "the database does not answer, so what is under way cannot be given back yet; if this "
-        "process is ended now, others take it over when the lease has run out");
+  const bool given_up = !wakeup_.wait_for(lock, kGivingBack, [&] { return done; });
+  if (given_up) {
+    cluster_->GiveUp();
     wakeup_.wait(lock, [&] { return done; });
   }
   worker_ = nullptr;
-  return worker.result();
+  if (!given_up || worker.result().ok()) return worker.result();
+  return CancelledError(cancelled_.message() +
+                        "; Cassandra did not answer in time: others take over what could not be "
+                        "given back when the lease has run out");
 }
 
 void ClusterEngine::Cancel(const std::string& reason) {

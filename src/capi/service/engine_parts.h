@@ -29,6 +29,7 @@ class EngineParts {
   Env* env() const { return options_.env; }
   files::Files* files() const { return files_.get(); }
   exec::MemoryBudget* memory() { return &memory_; }
+  const python::FormulaPool& formulas() const { return *formulas_; }
   int threads() const { return options_.threads; }
   const EngineOptions& options() const { return options_; }
   /// For runs in a keyspace; queue is the keyspace's, which may be null.

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "capi/base/near_name.h"
+#include "capi/service/run_problems.h"
 #include "capi/workflow/attempt_records.h"
 
 namespace capi::service {
@@ -42,11 +43,13 @@ Result<std::vector<RunHistory>> RunsOf(const KeyspaceOptions& options) {
   CAPI_ASSIGN_OR_RETURN(const std::unique_ptr<Keyspace> keyspace,
                         Keyspace::OpenForReading(options));
   CAPI_ASSIGN_OR_RETURN(const bool in_use, keyspace->InUse());
+  CAPI_ASSIGN_OR_RETURN(const std::vector<state::OwnerRecord> owners, keyspace->state()->Owners());
   CAPI_ASSIGN_OR_RETURN(std::vector<state::RunRecord> runs, keyspace->state()->Runs());
   std::vector<RunHistory> history;
   for (state::RunRecord& run : runs) {
     RunHistory item;
     item.interrupted = run.status == state::RunStatus::kStart && !in_use;
+    if (run.status == state::RunStatus::kStart) item.problems = ProblemsOf(owners, run.run_id);
     CAPI_ASSIGN_OR_RETURN(const std::vector<state::NodeRecord> nodes,
                           keyspace->state()->Nodes(run.run_id));
     item.num_nodes = static_cast<int64_t>(nodes.size());

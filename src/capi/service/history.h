@@ -21,6 +21,8 @@ struct RunHistory {
   int64_t num_nodes = 0;
   int64_t num_succeeded = 0;
   int64_t num_failed = 0;
+  /// Why processes that execute the keyspace cannot work on it now.
+  std::vector<std::string> problems;
 };
 
 struct NodeHistory {

@@ -29,9 +29,19 @@ Protocol ProtocolOf(const config::Config& config) {
   return config.capimq_client.url.empty() ? Protocol::kNone : Protocol::kCapiMq;
 }
 
+queue::AmqpTlsOptions TlsOptionsOf(const config::QueueTlsSettings& settings) {
+  queue::AmqpTlsOptions options;
+  options.ca_path = settings.ca_path;
+  options.certificate_path = settings.cert_path;
+  options.key_path = settings.key_path;
+  options.verify_host = settings.enable_host_verification;
+  return options;
+}
+
 queue::RabbitMqOptions RabbitMqOptionsOf(const config::Config& config) {
   queue::RabbitMqOptions options;
   options.url = config.amqp.url;
+  options.tls = TlsOptionsOf(config.mq_tls);
   options.topology = config.amqp.topology == "original" ? queue::RabbitMqTopology::kCompatible
                                                         : queue::RabbitMqTopology::kOwn;
   options.exchange = config.amqp.exchange;
@@ -45,6 +55,7 @@ queue::RabbitMqOptions RabbitMqOptionsOf(const config::Config& config) {
 queue::Amqp10Options Amqp10OptionsOf(const config::Config& config) {
   queue::Amqp10Options options;
   options.url = config.amqp10.url;
+  options.tls = TlsOptionsOf(config.mq_tls);
   options.address = config.amqp10.address;
   if (Lower(config.amqp10.retry_method) == "reject") options.retry = queue::Amqp10Retry::kReject;
   return options;

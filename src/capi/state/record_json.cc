@@ -1,6 +1,8 @@
 #include "capi/state/record_json.h"
 
+#include <charconv>
 #include <nlohmann/json.hpp>
+#include <system_error>
 #include <utility>
 
 namespace capi::state {
@@ -56,6 +58,26 @@ std::vector<std::pair<std::string, std::string>> PairsFromJson(const std::string
     pairs.emplace_back(std::move(pair[0]), std::move(pair[1]));
   }
   return pairs;
+}
+
+std::string ProblemsToJson(const std::map<int64_t, std::string>& problems) {
+  if (problems.empty()) return "";
+  nlohmann::json object = nlohmann::json::object();
+  for (const auto& [run_id, text] : problems) object[std::to_string(run_id)] = text;
+  return Dump(object);
+}
+
+std::map<int64_t, std::string> ProblemsFromJson(const std::string& json) {
+  const nlohmann::json parsed = Parse(json);
+  std::map<int64_t, std::string> problems;
+  if (!parsed.is_object()) return problems;
+  for (const auto& [key, value] : parsed.items()) {
+    int64_t run_id = 0;
+    const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), run_id);
+    if (error != std::errc() || end != key.data() + key.size() || !value.is_string()) return {};
+    problems[run_id] = value.get<std::string>();
+  }
+  return problems;
 }
 
 std::string NewNodesToJson(const std::vector<NodeRecord>& nodes) {

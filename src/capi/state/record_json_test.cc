@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -64,6 +66,16 @@ TEST(RecordJson, OtherTextsGiveNothing) {
   EXPECT_EQ(nodes[0].depth, 0);
   EXPECT_TRUE(nodes[0].urls.empty());
   EXPECT_FALSE(nodes[0].rerun_fails);
+}
+
+TEST(RecordJson, ProblemsComeBack) {
+  const std::map<int64_t, std::string> problems = {{1, "no \"script\""}, {20, "b"}};
+  EXPECT_EQ(ProblemsFromJson(ProblemsToJson(problems)), problems);
+  EXPECT_EQ(ProblemsToJson({}), "");
+  for (const char* wrong : {"", "[]", "{", R"({"x":"y"})", R"({"1":2})", R"({"1 ":"y"})",
+                            R"({"":"y"})", R"({"99999999999999999999":"y"})"}) {
+    EXPECT_TRUE(ProblemsFromJson(wrong).empty()) << wrong;
+  }
 }
 
 }  // namespace

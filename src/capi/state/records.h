@@ -3,6 +3,7 @@
 // What the workflow state consists of. Statuses and their numbers are those of spec/engine.md 1.1.
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -45,6 +46,8 @@ struct OwnerRecord {
   OwnerId owner = 0;
   std::string instance;  ///< "host/pid", for people
   int64_t renewals = 0;  ///< grows while the process lives; no clock is compared
+  /// What keeps it from working on a run now, by run id, for people.
+  std::map<int64_t, std::string> problems;
 };
 
 /// Why something failed, as it is shown to people. All empty: no error.

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -88,8 +89,10 @@ class StateStore {
   // renewing.
 
   virtual Status RegisterOwner(const OwnerRecord& owner) = 0;
-  /// False: the owner was expired by somebody else; its claims are gone.
-  virtual Result<bool> RenewOwner(OwnerId owner) = 0;
+  /// False: the owner was expired by somebody else; its claims are gone. `problems`: see
+  /// OwnerRecord; a store that is not shared may forget them, as nobody else is there to read them.
+  virtual Result<bool> RenewOwner(OwnerId owner,
+                                  const std::map<int64_t, std::string>& problems) = 0;
   virtual Result<std::vector<OwnerRecord>> Owners() = 0;
   /// Removes the owner if its counter still is `seen_renewals` (only one who saw it unchanged for a
   /// lease time may do so) and takes its claims away. Batches of nodes with rerun_fails are failed,

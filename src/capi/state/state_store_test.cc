@@ -32,7 +32,7 @@ class StateStoreTest : public testing::TestWithParam<std::string> {
 
   OwnerId NewOwner(const std::string& instance) {
     const auto owner = static_cast<OwnerId>(Env::Default()->Random() >> 1 | 1);
-    const Status status = store_->RegisterOwner({owner, instance, 0});
+    const Status status = store_->RegisterOwner({owner, instance, 0, {}});
     EXPECT_TRUE(status.ok()) << status.ToString();
     return owner;
   }
@@ -275,27 +275,47 @@ TEST_P(StateStoreTest, ATakenOverAttemptCannotCommit) {
   ASSERT_EQ(attempts.size(), 1u);
   EXPECT_EQ(attempts[0].outcome, "lost");
   EXPECT_EQ(attempts[0].owner, other_);
-  EXPECT_FALSE(store_->RenewOwner(other_).ValueOrDie());
+  EXPECT_FALSE(store_->RenewOwner(other_, {}).ValueOrDie());
 }
 
 TEST_P(StateStoreTest, ARenewedOwnerIsNotExpired) {
-  EXPECT_TRUE(store_->RenewOwner(other_).ValueOrDie());
+  EXPECT_TRUE(store_->RenewOwner(other_, {}).ValueOrDie());
   EXPECT_FALSE(store_->ExpireOwner(other_, 0).ValueOrDie().has_value());
   EXPECT_TRUE(store_->ExpireOwner(other_, 1).ValueOrDie().has_value());
   EXPECT_FALSE(store_->ExpireOwner(other_, 1).ValueOrDie().has_value());
-  EXPECT_FALSE(store_->RenewOwner(12345).ValueOrDie());
+  EXPECT_FALSE(store_->RenewOwner(12345, {}).ValueOrDie());
 }
 
 TEST_P(StateStoreTest, OwnersTellTheirInstanceAndRenewals) {
-  ASSERT_TRUE(store_->RenewOwner(me_).ValueOrDie());
-  ASSERT_TRUE(store_->RenewOwner(me_).ValueOrDie());
+  ASSERT_TRUE(store_->RenewOwner(me_, {}).ValueOrDie());
+  ASSERT_TRUE(store_->RenewOwner(me_, {}).ValueOrDie());
   std::map<OwnerId, OwnerRecord> owners;
   for (const OwnerRecord& owner : store_->Owners().ValueOrDie()) owners[owner.owner] = owner;
   ASSERT_EQ(owners.count(me_), 1u);
   EXPECT_EQ(owners[me_].instance, "me");
   EXPECT_EQ(owners[me_].renewals, 2);
   EXPECT_EQ(owners[other_].renewals, 0);
-  EXPECT_FALSE(store_->RegisterOwner({me_, "me again", 0}).ok());
+  EXPECT_FALSE(store_->RegisterOwner({me_, "me again", 0, {}}).ok());
+}
+
+TEST_P(StateStoreTest, ARenewalTellsWhatKeepsTheOwnerFromWorking) {
+  if (!store_->IsShared()) GTEST_SKIP() << "nobody else is there to read it";
+  const auto problems_of = [&](OwnerId id) {
+    std::map<int64_t, std::string> problems;
+    for (const OwnerRecord& owner : store_->Owners().ValueOrDie()) {
+      if (owner.owner == id) problems = owner.problems;
+    }
+    return problems;
+  };
+  EXPECT_TRUE(problems_of(me_).empty());
+  const std::map<int64_t, std::string> problems = {{1, "no \"script\""}, {12, "line\nbreak"}};
+  ASSERT_TRUE(store_->RenewOwner(me_, problems).ValueOrDie());
+  EXPECT_EQ(problems_of(me_), problems);
+  EXPECT_TRUE(problems_of(other_).empty());
+  ASSERT_TRUE(store_->RenewOwner(me_, {{3, "not UTF-8: \xff"}}).ValueOrDie());
+  EXPECT_EQ(problems_of(me_), (std::map<int64_t, std::string>{{3, "not UTF-8: \xEF\xBF\xBD"}}));
+  ASSERT_TRUE(store_->RenewOwner(me_, {}).ValueOrDie());
+  EXPECT_TRUE(problems_of(me_).empty());
 }
 
 TEST_P(StateStoreTest, ExpiryFailsBatchesOfNodesThatMustNotBeRepeated) {

@@ -1,14 +1,6 @@
 #include "capi/workflow/execution_counters.h"
 
-#include <algorithm>
-
 namespace capi::workflow {
-
-namespace {
-
-constexpr double kNanosPerSecond = 1e9;
-
-}  // namespace
 
 std::string_view BatchOutcomeName(BatchOutcome outcome) {
   switch (outcome) {
@@ -26,23 +18,6 @@ std::string_view BatchOutcomeName(BatchOutcome outcome) {
       return "released";
   }
   return "";
-}
-
-void LatencyHistogram::Add(int64_t nanos) {
-  const double seconds = static_cast<double>(nanos) / kNanosPerSecond;
-  const auto bound = std::lower_bound(kBounds.begin(), kBounds.end(), seconds);
-  buckets_[static_cast<size_t>(bound - kBounds.begin())].fetch_add(1, std::memory_order_relaxed);
-  nanos_.fetch_add(nanos, std::memory_order_relaxed);
-}
-
-LatencyHistogram::Snapshot LatencyHistogram::snapshot() const {
-  Snapshot snapshot;
-  for (size_t i = 0; i < buckets_.size(); ++i) {
-    snapshot.buckets[i] = buckets_[i].load(std::memory_order_relaxed);
-    snapshot.count += snapshot.buckets[i];
-  }
-  snapshot.seconds = static_cast<double>(nanos_.load(std::memory_order_relaxed)) / kNanosPerSecond;
-  return snapshot;
 }
 
 }  // namespace capi::workflow

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "capi/base/latency_histogram.h"
 #include "capi/script/model.h"
 
 namespace capi::workflow {
@@ -25,26 +26,6 @@ enum class BatchOutcome : uint8_t {
 constexpr size_t kNumBatchOutcomes = 6;
 /// "success", "fail", "stopped", "retried", "fenced", "released".
 std::string_view BatchOutcomeName(BatchOutcome outcome);
-
-/// Thread-safe.
-class LatencyHistogram {
- public:
-  /// Upper bounds in seconds; the last bucket has none.
-  static constexpr std::array<double, 12> kBounds = {0.001, 0.003, 0.01, 0.03, 0.1, 0.3,
-                                                     1,     3,     10,   30,   100, 300};
-  void Add(int64_t nanos);
-
-  struct Snapshot {
-    std::array<int64_t, kBounds.size() + 1> buckets{};  ///< not cumulative
-    int64_t count = 0;                                  ///< their sum
-    double seconds = 0;
-  };
-  Snapshot snapshot() const;
-
- private:
-  std::array<std::atomic<int64_t>, kBounds.size() + 1> buckets_{};
-  std::atomic<int64_t> nanos_{0};
-};
 
 /// Thread-safe.
 struct ExecutionCounters {
@@ -75,8 +56,13 @@ struct ExecutionCounters {
   std::atomic<int64_t> dependency_go{0};
   std::atomic<int64_t> dependency_wait{0};
   std::atomic<int64_t> dependency_nogo{0};
+  std::atomic<int64_t> dependency_none{0};  ///< no rule matched: the node waits
   LatencyHistogram dependency_checks;
   std::atomic<int64_t> lease_renewals{0};
+  // Downloads of scripts, parameters and what these name.
+  LatencyHistogram http_downloads;
+  LatencyHistogram s3_downloads;
+  LatencyHistogram sftp_downloads;
 };
 
 }  // namespace capi::workflow

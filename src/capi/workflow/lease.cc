@@ -14,6 +14,8 @@ namespace {
 
 /// Renewals within one lease time, so that a slow one does not cost the lease.
 constexpr int64_t kRenewalsPerLease = 3;
+/// All processes of a keyspace read it again and again.
+constexpr size_t kLongestProblem = 1000;
 
 }  // namespace
 
@@ -51,13 +53,23 @@ void LeaseKeeper::StopThread() {
   if (thread_.joinable()) thread_.join();
 }
 
+void LeaseKeeper::Tell(int64_t run_id, const std::string& problem) {
+  const std::lock_guard lock(mutex_);
+  if (problem.empty()) {
+    problems_.erase(run_id);
+  } else {
+    problems_[run_id] = problem.substr(0, kLongestProblem);
+  }
+}
+
 void LeaseKeeper::Renew() {
   std::unique_lock lock(mutex_);
   while (true) {
     wakeup_.wait_for(lock, std::chrono::milliseconds(interval_ms_), [this] { return stop_; });
     if (stop_) return;
+    const std::map<int64_t, std::string> problems = problems_;
     lock.unlock();
-    const Result<bool> renewed = state_->RenewOwner(owner_);
+    const Result<bool> renewed = state_->RenewOwner(owner_, problems);
     if (!renewed.ok() && KindOf(renewed.status()) == ErrorKind::kRetriable) {
       // Nobody decides anything about this owner while the state is out of reach for all; one who
       // did meanwhile is found out by the next renewal.

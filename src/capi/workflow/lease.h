@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <thread>
 
 #include "capi/base/env.h"
@@ -33,6 +34,9 @@ class LeaseKeeper {
                                                     ExecutionCounters* counters = nullptr);
   ~LeaseKeeper();
   state::OwnerId owner() const { return owner_; }
+  /// What keeps this process from working on a run, for those who follow it; "" = nothing any more.
+  /// Told with the next renewal.
+  void Tell(int64_t run_id, const std::string& problem);
   /// Stops renewing and gives up ownership; claims still held are given back.
   Status Close();
 
@@ -50,6 +54,7 @@ class LeaseKeeper {
   std::mutex mutex_;
   std::condition_variable wakeup_;
   bool stop_ = false;
+  std::map<int64_t, std::string> problems_;
   std::thread thread_;
 };
 

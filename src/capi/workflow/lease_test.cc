@@ -59,13 +59,13 @@ TEST_F(LeaseTest, AKeeperIsToldThatItLostItsLease) {
 TEST_F(LeaseTest, AWatcherExpiresOnlyAfterALeaseTimeWithoutRenewal) {
   constexpr state::OwnerId kSelf = 1;
   constexpr state::OwnerId kOther = 2;
-  ASSERT_TRUE(state_->RegisterOwner({kSelf, "self", 0}).ok());
-  ASSERT_TRUE(state_->RegisterOwner({kOther, "other", 0}).ok());
+  ASSERT_TRUE(state_->RegisterOwner({kSelf, "self", 0, {}}).ok());
+  ASSERT_TRUE(state_->RegisterOwner({kOther, "other", 0, {}}).ok());
   LeaseWatcher watcher(Env::Default(), state_.get(), kSelf, 30);
   EXPECT_EQ(watcher.Observe().ValueOrDie(), 0);
   EXPECT_EQ(state_->Owners()->size(), 2u);
   Env::Default()->SleepMillis(40);
-  ASSERT_TRUE(state_->RenewOwner(kOther).ValueOrDie());
+  ASSERT_TRUE(state_->RenewOwner(kOther, {}).ValueOrDie());
   EXPECT_EQ(watcher.Observe().ValueOrDie(), 0);
   EXPECT_EQ(state_->Owners()->size(), 2u);
   Env::Default()->SleepMillis(40);

@@ -72,7 +72,7 @@ class RunExecutorTest : public testing::Test {
     ASSERT_TRUE(report.ok()) << report.status().ToString();
     reconciled_ = *report;
     owner_ = static_cast<state::OwnerId>(env_->Random() >> 1) | 1;
-    ASSERT_TRUE(state_->RegisterOwner({owner_, "test", 0}).ok());
+    ASSERT_TRUE(state_->RegisterOwner({owner_, "test", 0, {}}).ok());
   }
   void CloseKeyspace() {
     executor_.reset();
@@ -235,7 +235,7 @@ TEST_F(RunExecutorTest, AChainRunsToItsEnd) {
   EXPECT_EQ(counters_.dependency_go, 2);
   EXPECT_EQ(counters_.dependency_nogo, 0);
   EXPECT_EQ(counters_.dependency_checks.snapshot().count,
-            counters_.dependency_go + counters_.dependency_wait);
+            counters_.dependency_go + counters_.dependency_wait + counters_.dependency_none);
 }
 
 TEST_F(RunExecutorTest, OneThreadIsEnough) {
@@ -558,6 +558,18 @@ TEST_F(RunExecutorTest, WaitingForAnInterruptedRunIsToldInsteadOfHanging) {
   EXPECT_EQ(status.message(),
             "node copy waits: dependency read is not usable: status none in run 1");
   EXPECT_EQ(Statuses(2), "start copy=none write=none");
+  EXPECT_GT(counters_.dependency_wait, 0);
+  EXPECT_EQ(counters_.dependency_none, 0);
+}
+
+TEST_F(RunExecutorTest, WaitingBecauseNoRuleMatchesIsCountedForItself) {
+  script_ = ParseScript(ScriptText(
+      {ReadNode("read", {input_}), CopyNode("copy", "read", 1)},
+      R"({"p":{"is_default":true,"rules":[{"cmd":"go","expression":"nrs.run_id == 7"}]}})"));
+  NewRun({"read"});  // never executed
+  EXPECT_EQ(InfoOf(Execute(NewRun({"copy"}))).error_class, "waits_for_other_run");
+  EXPECT_GT(counters_.dependency_none, 0);
+  EXPECT_EQ(counters_.dependency_wait, 0);
 }
 
 TEST_F(RunExecutorTest, DuplicateKeysAcrossBatchesFailTheNodeAtItsFinish) {

@@ -108,7 +108,7 @@ class SharedRunTest : public testing::TestWithParam<std::string> {
         return owner.owner == process->owner;
       });
       if (!known) {
-        ASSERT_TRUE(process->state->RegisterOwner({process->owner, "test", 0}).ok());
+        ASSERT_TRUE(process->state->RegisterOwner({process->owner, "test", 0, {}}).ok());
       }
       process->queue = queue::NewLocalQueue(env_);
       process->pool = exec::TaskPool::Make(2).ValueOrDie();
@@ -365,7 +365,7 @@ TEST_P(SharedRunTest, ADrainedProcessFinishesWhatItBeganAndOthersDoTheRest) {
 
 TEST_P(SharedRunTest, AnExecutorMadeAnewGivesBackWhatItsFormerSelfHeld) {
   UseChain(4);
-  ASSERT_TRUE(state_->RegisterOwner({first_owner_, "test", 0}).ok());
+  ASSERT_TRUE(state_->RegisterOwner({first_owner_, "test", 0, {}}).ok());
   ASSERT_EQ(state_->ClaimBatches({run_.run_id, 0}, 0, 1, first_owner_).ValueOrDie().size(), 1u);
   AddProcesses(1, nullptr, /*idle_claim_ms=*/20);
   Join();

@@ -61,7 +61,7 @@ class RunPublishTest : public testing::Test {
     environment.catalog = &catalog;
     environment.spill_directory = directory_.Path("spill");
     environment.owner = static_cast<state::OwnerId>(env_->Random() >> 1) | 1;
-    CAPI_RETURN_NOT_OK(state_->RegisterOwner({environment.owner, "test", 0}));
+    CAPI_RETURN_NOT_OK(state_->RegisterOwner({environment.owner, "test", 0, {}}));
     environment.retry_delay_ms = 1;
     environment.poll_ms = 5;
     environment.make_runner = [](node::NodeSetup setup) {

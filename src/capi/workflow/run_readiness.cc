@@ -17,7 +17,8 @@ struct RunExecutorImpl::Verdict {
   RuleCommand command = RuleCommand::kGo;
   int64_t reader_run = 0;
   int64_t lookup_run = 0;
-  std::string reason;  ///< of wait and nogo
+  std::string reason;    ///< of wait and nogo
+  bool no_rule = false;  ///< some dependency matched no rule of the policy
 };
 
 namespace {
@@ -62,6 +63,7 @@ Result<RunExecutorImpl::Verdict> RunExecutorImpl::Judge(const NodeState& node) {
         DependencyDecision decision,
         Decide(*node.node->policy, records, data::Instant::FromMillis(run_.now_ms)));
     verdict.command = Combine(verdict.command, decision.command);
+    if (decision.rule < 0) verdict.no_rule = true;
     if (decision.command != RuleCommand::kGo && verdict.command == decision.command) {
       verdict.reason = Reason(creator, decision, records);
     }
@@ -94,7 +96,7 @@ Result<RunExecutorImpl::Verdict> RunExecutorImpl::CountedJudge(const NodeState& 
       counters->dependency_go.fetch_add(1);
       break;
     case RuleCommand::kWait:
-      counters->dependency_wait.fetch_add(1);
+      (verdict->no_rule ? counters->dependency_none : counters->dependency_wait).fetch_add(1);
       break;
     case RuleCommand::kNoGo:
       counters->dependency_nogo.fetch_add(1);

@@ -90,8 +90,14 @@ class CassandraCluster final : public Cluster {
     counters.in_flight = session.in_flight;
     counters.window = session.window;
     counters.since_answer_ms = session.since_answer_ms;
+    for (size_t i = 0; i < cql::kNumRequestKinds; ++i) {
+      counters.latencies.emplace_back(cql::RequestKindName(static_cast<cql::RequestKind>(i)),
+                                      session.latencies[i]);
+    }
     return counters;
   }
+
+  void GiveUp() override { session_->GiveUp(); }
 
   Status Drop(const std::string& keyspace) override {
     // Others' keyspaces are none of our business.

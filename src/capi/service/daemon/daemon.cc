@@ -26,6 +26,15 @@ constexpr int64_t kBrokerPauseMillis = 1000;
 /// Questions to the database within a lease time, so that it is known to be there.
 constexpr int64_t kChecksPerLease = 3;
 constexpr auto kDrainLook = std::chrono::milliseconds(50);
+/// The end of the time to drain is for giving back what was not finished.
+constexpr int64_t kDrainPerGivingBack = 4;
+constexpr int64_t kShortestGivingBackMillis = 1000;
+constexpr int64_t kLongestGivingBackMillis = 3000;
+
+std::chrono::milliseconds TimeToGiveBack(int64_t drain_ms) {
+  return std::chrono::milliseconds(std::clamp(drain_ms / kDrainPerGivingBack,
+                                              kShortestGivingBackMillis, kLongestGivingBackMillis));
+}
 
 class DaemonImpl final : public Daemon {
  public:
@@ -38,6 +47,7 @@ class DaemonImpl final : public Daemon {
   ~DaemonImpl() override {
     Drain("the daemon ends");
     if (receiver_.joinable()) receiver_.join();
+    if (discoverer_.joinable()) discoverer_.join();
     RemoveWorkers(/*only_done=*/false);
   }
 
@@ -49,8 +59,11 @@ class DaemonImpl final : public Daemon {
 
  private:
   void Receive();
+  /// Looks for runs, and whether the database is there.
+  void Discover();
   /// Whether it could look at all.
-  bool Discover();
+  bool LookForRuns();
+  Status EndWorkers();
   void TakeBack(const std::vector<queue::BatchMessage>& messages);
   /// The worker of a keyspace, made if there is none. mutex_ is held.
   KeyspaceWorker* WorkerOf(const std::string& keyspace);
@@ -78,7 +91,8 @@ class DaemonImpl final : public Daemon {
   int64_t published_ = 0;  ///< once there is no outbox any more
   bool looked_ = false;
   std::thread receiver_;
-  /// Of keyspaces without a worker, to look for runs: used by Run's thread only.
+  std::thread discoverer_;
+  /// Of keyspaces without a worker, to look for runs: used by the discoverer only.
   std::map<std::string, std::unique_ptr<state::StateStore>> watched_;
 };
 
@@ -153,7 +167,7 @@ void DaemonImpl::Receive() {
       // Drained while it waited: a worker made now would never be told.
       lock.unlock();
       (void)options_.broker->Settle(message.tag, queue::Verdict::kAgain);
-      return;
+      break;
     }
     if (!CheckKeyspaceName(message.message.keyspace).ok()) {
       LogWarn("a message names no keyspace: " + queue::ToJson(message.message));
@@ -169,12 +183,14 @@ void DaemonImpl::Receive() {
     }
     WorkerOf(message.message.keyspace)->Deliver(message);
   }
+  // What was delivered and not taken goes back to the queue with this.
+  (void)options_.broker->SetPrefetch(0);
 }
 
-bool DaemonImpl::Discover() {
+bool DaemonImpl::LookForRuns() {
   const Result<std::vector<std::string>> keyspaces = options_.cluster->Keyspaces();
   if (!keyspaces.ok()) {
-    LogWarn("cannot look for runs: " + Describe(keyspaces.status()));
+    if (!draining()) LogWarn("cannot look for runs: " + Describe(keyspaces.status()));
     return false;
   }
   for (auto watched = watched_.begin(); watched != watched_.end();) {
@@ -213,18 +229,14 @@ bool DaemonImpl::Discover() {
   return true;
 }
 
-Status DaemonImpl::Run() {
-  // As many messages as there are threads that could begin with them.
-  const Status prefetch = options_.broker->SetPrefetch(parts_->threads());
-  if (!prefetch.ok() && KindOf(prefetch) != ErrorKind::kRetriable) return prefetch;
-  receiver_ = std::thread([this] { Receive(); });
+void DaemonImpl::Discover() {
   const std::chrono::milliseconds discovery(options_.discovery_ms);
   const std::chrono::milliseconds check(options_.lease_ms / kChecksPerLease);
   auto next_look = Clock::now();
   while (!draining()) {
     RemoveWorkers(/*only_done=*/true);
     if (Clock::now() >= next_look) {
-      const bool looked = Discover();
+      const bool looked = LookForRuns();
       next_look = Clock::now() + discovery;
       const std::lock_guard lock(mutex_);
       looked_ = looked_ || looked;
@@ -235,29 +247,59 @@ Status DaemonImpl::Run() {
     std::unique_lock lock(mutex_);
     wakeup_.wait_for(lock, std::min(discovery, check), [this] { return !drain_.ok(); });
   }
-  receiver_.join();
-  // What was delivered and not taken goes back to the queue with this.
-  (void)options_.broker->SetPrefetch(0);
-  const auto deadline = Clock::now() + std::chrono::milliseconds(options_.drain_ms);
-  bool cancelled = false;
-  while (true) {
-    RemoveWorkers(/*only_done=*/true);
+}
+
+Status DaemonImpl::Run() {
+  // As many messages as there are threads that could begin with them.
+  const Status prefetch = options_.broker->SetPrefetch(parts_->threads());
+  if (!prefetch.ok() && KindOf(prefetch) != ErrorKind::kRetriable) return prefetch;
+  receiver_ = std::thread([this] { Receive(); });
+  discoverer_ = std::thread([this] { Discover(); });
+  {
     std::unique_lock lock(mutex_);
-    if (workers_.empty()) break;
-    if (!cancelled && Clock::now() >= deadline) {
-      cancelled = true;
-      LogWarn("batches did not end in time and are given back");
-      for (const auto& [name, worker] : workers_) worker->Cancel(drain_);
-    }
-    wakeup_.wait_for(lock, kDrainLook);
+    wakeup_.wait(lock, [this] { return !drain_.ok(); });
   }
+  const Status status = EndWorkers();
+  // Nothing is left that an answer would matter for; looks may still wait for one.
+  options_.cluster->GiveUp();
+  discoverer_.join();
+  receiver_.join();
   std::unique_ptr<BatchOutbox> outbox;
   {
     const std::lock_guard lock(mutex_);
     published_ = outbox_->num_published();
     outbox = std::move(outbox_);
   }
-  return Status::OK();
+  return status;
+}
+
+Status DaemonImpl::EndWorkers() {
+  const auto giving_back = TimeToGiveBack(options_.drain_ms);
+  const std::chrono::milliseconds drain(options_.drain_ms);
+  const auto begun = Clock::now();
+  const auto cancel_at = begun + std::max(drain - giving_back, std::chrono::milliseconds(0));
+  const auto give_up_at = cancel_at + giving_back;
+  bool cancelled = false;
+  bool given_up = false;
+  while (true) {
+    RemoveWorkers(/*only_done=*/true);
+    std::unique_lock lock(mutex_);
+    if (workers_.empty()) break;
+    if (!cancelled && Clock::now() >= cancel_at) {
+      cancelled = true;
+      LogWarn("what is under way did not end in time and is given back");
+      for (const auto& [name, worker] : workers_) worker->Cancel(drain_);
+    }
+    if (!given_up && Clock::now() >= give_up_at) {
+      given_up = true;
+      options_.cluster->GiveUp();
+    }
+    wakeup_.wait_for(lock, kDrainLook);
+  }
+  if (!given_up) return Status::OK();
+  return RetriableError(
+      "Cassandra did not answer in time: what could not be given back is taken over by other "
+      "daemons when the lease has run out");
 }
 
 void DaemonImpl::Drain(const std::string& reason) {
@@ -283,6 +325,7 @@ DaemonStatus DaemonImpl::status() const {
   status.messages_done = num_done_.load();
   status.messages_returned = num_returned_.load();
   status.broker = broker_problem_;
+  status.python_latencies = parts_->formulas().latencies();
   status.cluster = options_.cluster->counters();
   for (const auto& [name, worker] : workers_) status.keyspaces.push_back(worker->status());
   return status;

@@ -27,7 +27,8 @@ struct DaemonOptions {
   int64_t lease_ms = workflow::kLeaseMillis;
   /// Between looks for runs that no message told about.
   int64_t discovery_ms = 5000;
-  /// How long a drained daemon finishes batches before it gives them back.
+  /// How long a drained daemon takes: it finishes batches, and gives back in the last quarter (1 to
+  /// 3 s) what it has not finished.
   int64_t drain_ms = 30000;
 };
 
@@ -43,7 +44,8 @@ struct DaemonStatus {
   int64_t messages_published = 0;
   int64_t messages_done = 0;      ///< acknowledged
   int64_t messages_returned = 0;  ///< given back to the broker
-  Status broker;                  ///< OK, or why it cannot be reached now
+  LatencyHistogram::Snapshot python_latencies;
+  Status broker;  ///< OK, or why it cannot be reached now
   ClusterCounters cluster;
   std::vector<KeyspaceWorkerStatus> keyspaces;
 };
@@ -53,10 +55,11 @@ class Daemon {
  public:
   static Result<std::unique_ptr<Daemon>> Make(DaemonOptions options);
   virtual ~Daemon() = default;
-  /// Works until it was drained. One thread, once.
+  /// Works until it was drained. One thread, once. A kRetriable error if not everything could be
+  /// given back because the database did not answer: requests to it are given up then.
   virtual Status Run() = 0;
-  /// Takes no new work; what is under way is finished within drain_ms, or given back then. Not safe
-  /// in signal handlers: call it from a thread.
+  /// Takes no new work; what is under way is finished or given back within drain_ms. Not safe in
+  /// signal handlers: call it from a thread.
   virtual void Drain(const std::string& reason) = 0;
   virtual DaemonStatus status() const = 0;
   virtual const workflow::ExecutionCounters& counters() const = 0;

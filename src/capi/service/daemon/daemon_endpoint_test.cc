@@ -7,11 +7,15 @@
 #include <unistd.h>
 
 #include <array>
+#include <ctime>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "capi/service/daemon/daemon_metrics.h"
+#include "capi/service/daemon/process_metrics.h"
+#include "capi/service/daemon/timed_fetcher.h"
 
 namespace capi::service {
 namespace {
@@ -122,34 +126,101 @@ TEST_F(DaemonEndpointTest, MetricsAreWhatWasCounted) {
   execution.not_begun = 4;
   execution.rows_read = 7;
   execution.table_bytes = 11;
+  execution.dependency_none = 19;
+  execution.s3_downloads.Add(200 * kMilli);
+  LatencyHistogram latency;
+  latency.Add(2 * kMilli);
   daemon_.cache.hits = 13;
-  Set([](DaemonStatus* status) {
+  Set([&latency](DaemonStatus* status) {
     status->cluster.retries = 17;
+    status->cluster.latencies = {{"read", latency.snapshot()}, {"conditional", {}}};
+    status->python_latencies = latency.snapshot();
     status->broker = RetriableError("no broker");
     status->keyspaces.resize(2);
     status->keyspaces[0].runs.resize(1);
     status->keyspaces[0].runs[0].batches_in_hand = 3;
   });
   const std::string text = Body("/metrics");
-  for (const char* line :
-       {"capi_build_info{version=\"1.2.3\"} 1", "capi_batches_total{outcome=\"success\"} 2",
-        "capi_batches_total{outcome=\"released\"} 5", "capi_batches_total{outcome=\"fenced\"} 0",
-        "capi_batch_duration_seconds_count{node_type=\"table_file\",result=\"success\"} 1",
-        "capi_batch_duration_seconds_bucket{node_type=\"file_table\",result=\"success\","
-        "le=\"0.001\"} 0",
-        "capi_batch_duration_seconds_bucket{node_type=\"file_table\",result=\"success\","
-        "le=\"+Inf\"} 1",
-        "capi_node_finish_duration_seconds_count{result=\"success\"} 1", "capi_rows_read_total 7",
-        "capi_bytes_written_total{to=\"table\"} 11", "capi_table_cache_hits_total 13",
-        "capi_db_retries_total 17", "capi_broker_connected 0", "capi_keyspaces 2",
-        "capi_batches_in_hand 3", "# TYPE capi_batch_duration_seconds histogram",
-        "# TYPE capi_daemon_msg_ack_count counter"}) {
-    EXPECT_NE(("\n" + text).find("\n" + std::string(line) + "\n"), std::string::npos)
-        << line << "\n"
-        << text;
+  const std::string bucket =
+      R"(capi_batch_duration_seconds_bucket{node_type="file_table",result="success",)";
+  for (const std::string& line : std::vector<std::string>{
+           "capi_build_info{version=\"1.2.3\"} 1",
+           "capi_batches_total{outcome=\"success\"} 2",
+           "capi_batches_total{outcome=\"released\"} 5",
+           "capi_batches_total{outcome=\"fenced\"} 0",
+           "capi_batch_duration_seconds_count{node_type=\"table_file\",result=\"success\"} 1",
+           bucket + "le=\"0.001\"} 0",
+           bucket + "le=\"+Inf\"} 1",
+           "capi_node_finish_duration_seconds_count{result=\"success\"} 1",
+           "capi_rows_read_total 7",
+           "capi_bytes_written_total{to=\"table\"} 11",
+           "capi_table_cache_hits_total 13",
+           "capi_db_retries_total 17",
+           "capi_broker_connected 0",
+           "capi_keyspaces 2",
+           "capi_batches_in_hand 3",
+           "capi_daemon_node_dep_none_count 19",
+           "capi_s3_config_file_get_duration_bucket{le=\"0.1\"} 0",
+           "capi_s3_config_file_get_duration_bucket{le=\"1\"} 1",
+           "capi_http_config_file_get_duration_count 0",
+           "capi_sftp_config_file_get_duration_count 0",
+           "capi_db_request_seconds_bucket{kind=\"read\",le=\"0.003\"} 1",
+           "capi_db_request_seconds_sum{kind=\"read\"} 0.002",
+           "capi_db_request_seconds_count{kind=\"conditional\"} 0",
+           "capi_pycalc_seconds_count 1",
+           "# TYPE capi_db_request_seconds histogram",
+           "# TYPE process_cpu_seconds_total counter",
+           "# TYPE process_open_fds gauge",
+           "# TYPE capi_batch_duration_seconds histogram",
+           "# TYPE capi_daemon_msg_ack_count counter"}) {
+    EXPECT_NE(("\n" + text).find("\n" + line + "\n"), std::string::npos) << line << "\n" << text;
   }
   const std::string answer = Ask("GET", "/metrics");
   EXPECT_NE(answer.find("Content-Type: text/plain; version=0.0.4"), std::string::npos) << answer;
+}
+
+TEST(ProcessUsageTest, IsThatOfThisProcess) {
+  const ProcessUsage before = ReadProcessUsage().value();
+  EXPECT_GT(before.resident_bytes, 1 << 20);
+  EXPECT_GE(before.virtual_bytes, before.resident_bytes);
+  const auto now = static_cast<double>(std::time(nullptr));
+  EXPECT_LE(before.start_seconds, now + 1);
+  EXPECT_GT(before.start_seconds, now - 3600);
+  EXPECT_GE(before.open_files, 3);
+  EXPECT_GE(before.max_files.value_or(before.open_files), before.open_files);
+
+  const int file = ::dup(STDERR_FILENO);
+  std::vector<char> memory(64 << 20, 'x');
+  // The clock of the scheduler goes in steps of up to 10 ms.
+  const std::clock_t begun = std::clock();
+  while (std::clock() - begun < CLOCKS_PER_SEC / 20) memory[static_cast<size_t>(begun) % 4096] ^= 1;
+  const ProcessUsage after = ReadProcessUsage().value();
+  EXPECT_EQ(after.open_files, before.open_files + 1);
+  EXPECT_GE(after.resident_bytes, before.resident_bytes + (32 << 20));
+  EXPECT_GT(after.cpu_seconds, before.cpu_seconds);
+  EXPECT_LT(after.cpu_seconds, before.cpu_seconds + 10);
+  EXPECT_EQ(after.start_seconds, before.start_seconds);
+  ::close(file);
+}
+
+/// Knows each file.
+class SameText final : public Fetcher {
+ public:
+  Result<std::string> Fetch(const std::string& url) override { return "text of " + url; }
+};
+
+TEST(TimedFetcherTest, CountsDownloadsByProtocol) {
+  SameText files;
+  workflow::ExecutionCounters counters;
+  TimedFetcher fetcher(&files, &counters);
+  for (const char* url : {"http://h/a", "https://h/a", "s3://b/a", "sftp://u@h/a", "/s3/http", "s3",
+                          "file:///sftp"}) {
+    EXPECT_EQ(fetcher.Fetch(url).ValueOrDie(), std::string("text of ") + url);
+  }
+  EXPECT_EQ(counters.http_downloads.snapshot().count, 2);
+  EXPECT_EQ(counters.s3_downloads.snapshot().count, 1);
+  EXPECT_EQ(counters.sftp_downloads.snapshot().count, 1);
+  EXPECT_EQ(TimedFetcher(&files, nullptr).Fetch("s3://b/a").ValueOrDie(), "text of s3://b/a");
 }
 
 TEST_F(DaemonEndpointTest, StatusTellsWhatEachWorkerDoes) {

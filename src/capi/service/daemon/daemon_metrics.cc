@@ -5,11 +5,13 @@
 
 #include <array>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "capi/script/model.h"
+#include "capi/service/daemon/process_metrics.h"
 
 namespace capi::service {
 
@@ -18,7 +20,6 @@ using prometheus::MetricFamily;
 using prometheus::MetricType;
 using workflow::BatchOutcome;
 using workflow::ExecutionCounters;
-using workflow::LatencyHistogram;
 
 namespace {
 
@@ -31,6 +32,15 @@ class Families {
   void Counter(const std::string& name, const std::string& help, int64_t value) {
     Begin(name, help, MetricType::Counter);
     Sample({}, value);
+  }
+  void Seconds(const std::string& name, const std::string& help, double value) {
+    Begin(name, help, MetricType::Counter);
+    Last({}).counter.value = value;
+  }
+  void Histogram(const std::string& name, const std::string& help,
+                 const LatencyHistogram::Snapshot& snapshot) {
+    Begin(name, help, MetricType::Histogram);
+    Sample({}, snapshot);
   }
   void Gauge(const std::string& name, const std::string& help, double value) {
     Begin(name, help, MetricType::Gauge);
@@ -106,6 +116,25 @@ void AddBatches(const ExecutionCounters& execution, Families* families) {
   }
   families->Gauge("capi_active_batches", "Batches and finish tasks executed now",
                   static_cast<double>(execution.executing.load()));
+}
+
+void AddProcess(Families* families) {
+  const std::optional<ProcessUsage> usage = ReadProcessUsage();
+  if (!usage) return;
+  families->Gauge("process_resident_memory_bytes", "Resident memory size in bytes",
+                  static_cast<double>(usage->resident_bytes));
+  families->Gauge("process_virtual_memory_bytes", "Virtual memory size in bytes",
+                  static_cast<double>(usage->virtual_bytes));
+  families->Seconds("process_cpu_seconds_total", "User and system CPU time spent in seconds",
+                    usage->cpu_seconds);
+  families->Gauge("process_start_time_seconds", "Start of the process in seconds since 1970 UTC",
+                  usage->start_seconds);
+  families->Gauge("process_open_fds", "Open file descriptors",
+                  static_cast<double>(usage->open_files));
+  if (usage->max_files) {
+    families->Gauge("process_max_fds", "Limit of open file descriptors",
+                    static_cast<double>(*usage->max_files));
+  }
 }
 
 int64_t BatchesInHand(const DaemonStatus& status) {
@@ -194,9 +223,22 @@ std::string MetricsText(const DaemonStatus& status, const ExecutionCounters& exe
               execution.dependency_wait);
   all.Counter("capi_daemon_node_dep_nogo_count", "Verdicts: the node cannot start",
               execution.dependency_nogo);
-  all.Begin("capi_daemon_node_dep_ready_get_duration",
-            "Seconds to find out whether a node may start", MetricType::Histogram);
-  all.Sample({}, execution.dependency_checks.snapshot());
+  all.Counter("capi_daemon_node_dep_none_count",
+              "Verdicts: no rule of the policy matches, the node waits", execution.dependency_none);
+  all.Histogram("capi_daemon_node_dep_ready_get_duration",
+                "Seconds to find out whether a node may start",
+                execution.dependency_checks.snapshot());
+  all.Histogram("capi_http_config_file_get_duration",
+                "Seconds of downloads of scripts and parameters by HTTP",
+                execution.http_downloads.snapshot());
+  all.Histogram("capi_s3_config_file_get_duration",
+                "Seconds of downloads of scripts and parameters from S3",
+                execution.s3_downloads.snapshot());
+  all.Histogram("capi_sftp_config_file_get_duration",
+                "Seconds of downloads of scripts and parameters by SFTP",
+                execution.sftp_downloads.snapshot());
+  all.Histogram("capi_pycalc_seconds", "Execution of Python formulas for a set of rows",
+                status.python_latencies);
 
   all.Counter("capi_daemon_msg_received_count", "Messages received from the broker",
               status.messages_received);
@@ -215,6 +257,11 @@ std::string MetricsText(const DaemonStatus& status, const ExecutionCounters& exe
               cluster.bytes_written);
   all.Counter("capi_db_bytes_read_total", "Bytes of values received from Cassandra",
               cluster.bytes_read);
+  all.Begin("capi_db_request_seconds", "Requests to Cassandra, repetitions included",
+            MetricType::Histogram);
+  for (const auto& [kind, snapshot] : cluster.latencies) {
+    all.Sample({{"kind", std::string(kind)}}, snapshot);
+  }
   all.Gauge("capi_db_requests_in_flight", "Requests under way",
             static_cast<double>(cluster.in_flight));
   all.Gauge("capi_db_request_window", "Requests that may be under way at once, adapted to load",
@@ -242,6 +289,7 @@ std::string MetricsText(const DaemonStatus& status, const ExecutionCounters& exe
   all.Gauge("capi_batches_in_hand", "Batches claimed and not ended",
             static_cast<double>(BatchesInHand(status)));
   all.Gauge("capi_draining", "1: the daemon takes no more work", status.draining ? 1 : 0);
+  AddProcess(&all);
   return all.Text();
 }
 

@@ -7,6 +7,7 @@
 
 #include "capi/base/log.h"
 #include "capi/script/loader.h"
+#include "capi/service/daemon/timed_fetcher.h"
 #include "capi/service/input_patterns.h"
 #include "capi/workflow/run_plan.h"
 
@@ -110,12 +111,13 @@ void RunWorker::Tell(const Status& problem) {
     LogWarn(RunName(setting_) + " cannot go on here now: " + Describe(problem));
   }
   problem_ = problem;
+  setting_.keyspace->lease()->Tell(setting_.run_id, Describe(problem));
 }
 
 Result<std::shared_ptr<const script::Script>> RunWorker::LoadScriptOf(
     const state::RunRecord& run) const {
-  script::LoadResult loaded =
-      script::LoadScript(workflow::LoadOptionsOf(run), setting_.parts->files());
+  TimedFetcher fetcher(setting_.parts->files(), setting_.counters);
+  script::LoadResult loaded = script::LoadScript(workflow::LoadOptionsOf(run), &fetcher);
   if (loaded.script == nullptr) return loaded.errors.front();
   // Batches of one run must all be executed by the same script.
   if (loaded.script->script_hash != run.script_hash ||
@@ -171,6 +173,7 @@ Result<bool> RunWorker::ExecuteOnce() {
     const std::lock_guard lock(mutex_);
     executor_ = std::move(made);
     problem_ = Status::OK();
+    setting_.keyspace->lease()->Tell(setting_.run_id, "");
     if (!drain_.ok()) executor_->Drain(drain_);
     if (!cancel_.ok()) executor_->Cancel(cancel_);
   }
@@ -212,6 +215,7 @@ void RunWorker::Work() {
     const std::lock_guard lock(mutex_);
     done_ = true;
   }
+  setting_.keyspace->lease()->Tell(setting_.run_id, "");
   inbox_.SettleAll(ended ? queue::Verdict::kDone : queue::Verdict::kAgain);
   setting_.on_done();
 }

@@ -10,6 +10,7 @@
 #include "capi/state/cassandra/keyspace_internal.h"
 #include "capi/state/cassandra/requests_internal.h"
 #include "capi/state/cassandra/schema.h"
+#include "capi/state/record_json.h"
 
 namespace capi::state {
 
@@ -21,6 +22,7 @@ constexpr int64_t kKeepGoneMs = 3600000;
 // Columns of kSelectOwner(s).
 constexpr int kRenewals = 2;
 constexpr int kGoneMs = 3;
+constexpr int kProblems = 4;
 
 bool IsRegistered(const cql::Rows& rows, int64_t row) {
   return row < rows.size() && rows.IsNull(row, kGoneMs);
@@ -79,7 +81,9 @@ Status CassandraStore::RegisterOwner(const OwnerRecord& record) {
   return Status::OK();
 }
 
-Result<bool> CassandraStore::RenewOwner(OwnerId owner) {
+Result<bool> CassandraStore::RenewOwner(OwnerId owner,
+                                        const std::map<int64_t, std::string>& problems) {
+  const std::string problems_json = Utf8Of(ProblemsToJson(problems));
   CAPI_ASSIGN_OR_RETURN(cql::Request select, statements_.Make(Cql::kSelectOwner));
   select.values.BigInt(owner);
   std::optional<int64_t> seen;
@@ -95,7 +99,7 @@ Result<bool> CassandraStore::RenewOwner(OwnerId owner) {
       seen = rows.Integer(0, kRenewals);
     }
     CAPI_ASSIGN_OR_RETURN(cql::Request renew, statements_.Make(Cql::kRenewOwner));
-    renew.values.BigInt(*seen + 1).BigInt(owner).BigInt(*seen);
+    renew.values.BigInt(*seen + 1).Text(problems_json).BigInt(owner).BigInt(*seen);
     CAPI_ASSIGN_OR_RETURN(
         const bool applied,
         WriteIf(env_, session_, {renew}, [&](cql::Consistency consistency) -> Result<Seen> {
@@ -126,8 +130,9 @@ Result<std::vector<OwnerRecord>> CassandraStore::Owners() {
   std::vector<OwnerRecord> owners;
   for (int64_t row = 0; row < rows.size(); ++row) {
     if (!IsRegistered(rows, row)) continue;
-    owners.push_back(
-        {rows.Integer(row, 0), std::string(rows.Text(row, 1)), rows.Integer(row, kRenewals)});
+    owners.push_back({rows.Integer(row, 0), std::string(rows.Text(row, 1)),
+                      rows.Integer(row, kRenewals),
+                      ProblemsFromJson(std::string(rows.Text(row, kProblems)))});
   }
   const std::lock_guard lock(mutex_);
   owners_.clear();

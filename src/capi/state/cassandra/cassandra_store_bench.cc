@@ -58,7 +58,7 @@ class Store {
                  Env::Default(), session_.get(),
                  {keyspace_, "{'class': 'NetworkTopologyStrategy', 'datacenter1': 1}", true})
                  .ValueOrDie();
-    const Status registered = store_->RegisterOwner({owner_, "bench", 0});
+    const Status registered = store_->RegisterOwner({owner_, "bench", 0, {}});
     if (!registered.ok()) registered.Abort();
   }
   ~Store() {
@@ -133,7 +133,7 @@ BENCHMARK(CreateRunOf20Nodes)->Unit(benchmark::kMillisecond)->UseRealTime();
 
 void Renew(benchmark::State& state) {
   Store& store = Store::Instance();
-  for (auto _ : state) benchmark::DoNotOptimize(store->RenewOwner(store.owner()));
+  for (auto _ : state) benchmark::DoNotOptimize(store->RenewOwner(store.owner(), {}));
 }
 BENCHMARK(Renew)->Unit(benchmark::kMillisecond)->UseRealTime();
 

@@ -25,7 +25,7 @@ class CassandraStore final : public StateStore {
   bool IsShared() const override { return true; }
 
   Status RegisterOwner(const OwnerRecord& owner) override;
-  Result<bool> RenewOwner(OwnerId owner) override;
+  Result<bool> RenewOwner(OwnerId owner, const std::map<int64_t, std::string>& problems) override;
   Result<std::vector<OwnerRecord>> Owners() override;
   Result<std::optional<std::vector<BatchRecord>>> ExpireOwner(OwnerId owner,
                                                               int64_t seen_renewals) override;

@@ -149,7 +149,7 @@ TEST_F(CassandraStoreTest, WhatAnOutageLeftOpenIsFoundOutAfterwards) {
   EXPECT_FALSE(store->ClaimBatches(node, 100, 150, owner).ok());
   outage.lasts = false;
   EXPECT_FALSE(witness_->BatchesIn(node, 100, 150)->empty());
-  EXPECT_TRUE(store->RenewOwner(owner).ValueOrDie());
+  EXPECT_TRUE(store->RenewOwner(owner, {}).ValueOrDie());
   EXPECT_EQ(witness_->ClaimBatches(node, 100, 150, other_)->size(), 50u);
   EXPECT_EQ(store->BatchesIn(node, 0, 1)->at(0).status, NodeStatus::kStart);  // held ones are not
 
@@ -216,8 +216,8 @@ TEST_F(CassandraStoreTest, InterruptedBatchesThatMustNotBeRepeatedFailWhenSomebo
 
 TEST_F(CassandraStoreTest, AnExpiredOwnerDoesNotComeBack) {
   ASSERT_TRUE(witness_->ExpireOwner(me_, 0)->has_value());
-  EXPECT_FALSE(store_->RegisterOwner({me_, "late", 0}).ok());
-  EXPECT_FALSE(store_->RenewOwner(me_).ValueOrDie());
+  EXPECT_FALSE(store_->RegisterOwner({me_, "late", 0, {}}).ok());
+  EXPECT_FALSE(store_->RenewOwner(me_, {}).ValueOrDie());
   for (const OwnerRecord& owner : witness_->Owners().ValueOrDie()) EXPECT_NE(owner.owner, me_);
   // Its row is removed when it is old.
   CassandraTestServer& server = CassandraTestServer::Instance();
@@ -243,7 +243,7 @@ TEST_F(CassandraStoreTest, AClaimMadeAfterTheOwnersExpiryIsTakenOver) {
   ASSERT_EQ(taken.size(), 2u);
   EXPECT_EQ(taken[0].attempt, 2);
   EXPECT_EQ(taken[1].attempt, late.empty() ? 1 : 2);
-  EXPECT_FALSE(store_->RenewOwner(me_).ValueOrDie());
+  EXPECT_FALSE(store_->RenewOwner(me_, {}).ValueOrDie());
 }
 
 TEST_F(CassandraStoreTest, NoPlanHidesTheFileThatWasSealed) {

@@ -29,7 +29,7 @@ class CassandraStoreTest : public testing::Test {
 
   static OwnerId NewOwner(StateStore* store) {
     const auto owner = static_cast<OwnerId>(Env::Default()->Random() >> 1 | 1);
-    EXPECT_TRUE(store->RegisterOwner({owner, "host/" + std::to_string(owner % 1000), 0}).ok());
+    EXPECT_TRUE(store->RegisterOwner({owner, "host/" + std::to_string(owner % 1000), 0, {}}).ok());
     return owner;
   }
 

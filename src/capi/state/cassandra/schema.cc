@@ -24,6 +24,7 @@ const std::vector<WorkflowTable>& OwnWorkflowTables() {
         {"owner", "bigint"},
         {"instance", "text"},
         {"renewals", "bigint"},
+        {"problems", "text"},
         {"gone_ms", "bigint"}},
        {"part", "owner"}},
       {"wf_capi_node",

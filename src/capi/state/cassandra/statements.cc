@@ -36,7 +36,7 @@ Text TextOf(Cql id) {
           false};
     case Cql::kRenewOwner:
       return {
-          "UPDATE $wf_capi_owner SET renewals = ? WHERE part = 0 AND owner = ? "
+          "UPDATE $wf_capi_owner SET renewals = ?, problems = ? WHERE part = 0 AND owner = ? "
           "IF renewals = ? AND gone_ms = null",
           false};
     case Cql::kExpireOwner:
@@ -48,11 +48,13 @@ Text TextOf(Cql id) {
       return {"DELETE FROM $wf_capi_owner WHERE part = 0 AND owner = ? IF gone_ms = ?", false};
     case Cql::kSelectOwner:
       return {
-          "SELECT owner, instance, renewals, gone_ms FROM $wf_capi_owner WHERE part = 0 AND "
-          "owner = ?",
+          "SELECT owner, instance, renewals, gone_ms, problems FROM $wf_capi_owner WHERE part = 0 "
+          "AND owner = ?",
           true};
     case Cql::kSelectOwners:
-      return {"SELECT owner, instance, renewals, gone_ms FROM $wf_capi_owner WHERE part = 0", true};
+      return {
+          "SELECT owner, instance, renewals, gone_ms, problems FROM $wf_capi_owner WHERE part = 0",
+          true};
     case Cql::kSelectCounter:
       return {"SELECT last_run FROM $wf_run_counter WHERE ks = ?", true};
     case Cql::kInsertCounter:

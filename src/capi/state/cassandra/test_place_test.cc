@@ -58,6 +58,7 @@ class ForwardingSession : public cql::Session {
   }
   Status ExecuteSchema(const std::string& cql) override { return session_->ExecuteSchema(cql); }
   cql::SessionCounters counters() const override { return session_->counters(); }
+  void GiveUp() override { session_->GiveUp(); }
 
  protected:
   cql::Session* const session_;

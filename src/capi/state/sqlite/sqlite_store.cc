@@ -128,7 +128,8 @@ Status SqliteStore::RegisterOwner(const OwnerRecord& owner) {
   });
 }
 
-Result<bool> SqliteStore::RenewOwner(OwnerId owner) {
+Result<bool> SqliteStore::RenewOwner(OwnerId owner,
+                                     const std::map<int64_t, std::string>& /*problems*/) {
   int64_t changed = 0;
   CAPI_RETURN_NOT_OK(Write([&](Connection* connection) -> Status {
     CAPI_ASSIGN_OR_RETURN(
@@ -148,7 +149,7 @@ Result<std::vector<OwnerRecord>> SqliteStore::Owners() {
   while (true) {
     CAPI_ASSIGN_OR_RETURN(const bool row, query.Step());
     if (!row) return owners;
-    owners.push_back({query.Int(0), query.Text(1), query.Int(2)});
+    owners.push_back({query.Int(0), query.Text(1), query.Int(2), {}});
   }
 }
 

@@ -29,7 +29,7 @@ class SqliteStore final : public StateStore {
   static Result<std::unique_ptr<SqliteStore>> Open(Env* env, const SqliteOptions& options);
 
   Status RegisterOwner(const OwnerRecord& owner) override;
-  Result<bool> RenewOwner(OwnerId owner) override;
+  Result<bool> RenewOwner(OwnerId owner, const std::map<int64_t, std::string>& problems) override;
   Result<std::vector<OwnerRecord>> Owners() override;
   Result<std::optional<std::vector<BatchRecord>>> ExpireOwner(OwnerId owner,
                                                               int64_t seen_renewals) override;

@@ -31,8 +31,8 @@ class SqliteStoreTest : public testing::Test {
     std::filesystem::remove_all(directory_);
     std::filesystem::create_directories(directory_);
     store_ = Open();
-    ASSERT_TRUE(store_->RegisterOwner({kMe, "me", 0}).ok());
-    ASSERT_TRUE(store_->RegisterOwner({kOther, "other", 0}).ok());
+    ASSERT_TRUE(store_->RegisterOwner({kMe, "me", 0, {}}).ok());
+    ASSERT_TRUE(store_->RegisterOwner({kOther, "other", 0, {}}).ok());
   }
   void TearDown() override {
     store_.reset();
@@ -225,7 +225,7 @@ TEST_F(SqliteStoreTest, ADatabaseWhoseCreationWasCutOffIsMadeAnew) {
     options.path = path;
     const auto store = OpenSqliteStore(Env::Default(), options);
     ASSERT_TRUE(store.ok()) << store.status().ToString();
-    EXPECT_TRUE((*store)->RegisterOwner({kMe, "me", 0}).ok());
+    EXPECT_TRUE((*store)->RegisterOwner({kMe, "me", 0, {}}).ok());
   }
 }
 

@@ -2,7 +2,7 @@
 
 use std::num::NonZero;
 use std::slice;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use scylla::client::execution_profile::ExecutionProfile;
@@ -78,7 +78,8 @@ pub unsafe fn connect(config: &Config) -> Result<Driver, Failure> {
         .map_err(|_| Failure::new(Code::Unavailable, "the connection was not set up in time"))?
         .map_err(|error| Failure::from(&error))?;
     Ok(Driver {
-        runtime,
+        handle: runtime.handle().clone(),
+        runtime: Mutex::new(Some(runtime)),
         session: Arc::new(session),
         timeout,
     })

@@ -15,14 +15,14 @@ mod values;
 use std::ffi::c_void;
 use std::ptr;
 use std::slice;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use scylla::client::session::Session;
 use scylla::statement::prepared::PreparedStatement;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 
-use failure::Failure;
+use failure::{Code, Failure};
 use rows::Page;
 
 /// A view of bytes; may be empty with a null pointer.
@@ -114,7 +114,8 @@ impl Reply {
 
 pub type DoneFunction = extern "C" fn(*mut c_void, *const Reply);
 
-/// The caller's function and its context; called once.
+/// The caller's function and its context; called once: at the latest when it is dropped, as with
+/// the tasks of a driver that gives up.
 pub(crate) struct Done {
     function: DoneFunction,
     context: *mut c_void,
@@ -126,13 +127,25 @@ unsafe impl Send for Done {}
 impl Done {
     fn call(self, reply: &Reply) {
         (self.function)(self.context, reply);
+        std::mem::forget(self);
     }
 
     fn fail(self, failure: &Failure) {
+        self.tell(failure);
+        std::mem::forget(self);
+    }
+
+    fn tell(&self, failure: &Failure) {
         let mut reply = Reply::empty();
         reply.code = failure.code as i32;
         reply.message = Text::of(failure.message.as_bytes());
-        self.call(&reply);
+        (self.function)(self.context, &reply);
+    }
+}
+
+impl Drop for Done {
+    fn drop(&mut self) {
+        self.tell(&Failure::new(Code::TimedOut, "given up without an answer"));
     }
 }
 
@@ -149,9 +162,20 @@ pub struct Request {
 }
 
 pub struct Driver {
-    runtime: Runtime,
+    /// None: it has given up.
+    runtime: Mutex<Option<Runtime>>,
+    handle: Handle,
     session: Arc<Session>,
     timeout: Duration,
+}
+
+impl Driver {
+    fn take_runtime(&self) -> Option<Runtime> {
+        self.runtime
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
 }
 
 pub struct Statement {
@@ -186,11 +210,22 @@ pub unsafe extern "C" fn capi_cql_connect(
 /// As driver_internal.h says.
 #[no_mangle]
 pub unsafe extern "C" fn capi_cql_close(driver: *mut Driver) {
-    let Driver {
-        runtime, session, ..
-    } = *Box::from_raw(driver);
-    drop(session);
-    runtime.shutdown_timeout(Duration::from_secs(5));
+    let driver = *Box::from_raw(driver);
+    let runtime = driver.take_runtime();
+    drop(driver);
+    if let Some(runtime) = runtime {
+        runtime.shutdown_timeout(Duration::from_secs(5));
+    }
+}
+
+/// # Safety
+/// As driver_internal.h says.
+#[no_mangle]
+pub unsafe extern "C" fn capi_cql_give_up(driver: *const Driver) {
+    // Drops all tasks, those that are spawned later too, and with each the `Done` in it.
+    if let Some(runtime) = (*driver).take_runtime() {
+        runtime.shutdown_background();
+    }
 }
 
 /// # Safety
@@ -216,7 +251,7 @@ pub unsafe extern "C" fn capi_cql_prepare(
         driver.timeout,
         delay_ms,
     );
-    driver.runtime.spawn(async move {
+    driver.handle.spawn(async move {
         match work.await {
             Ok(prepared) => {
                 let mut reply = Reply::empty();
@@ -258,7 +293,7 @@ pub unsafe extern "C" fn capi_cql_execute(
     };
     let work = request::Execution::new(&*request);
     let session = driver.session.clone();
-    driver.runtime.spawn(async move {
+    driver.handle.spawn(async move {
         match work.run(&session).await {
             Ok(answer) => rows::deliver(answer, done),
             Err(failure) => done.fail(&failure),
@@ -288,7 +323,7 @@ pub unsafe extern "C" fn capi_cql_schema(
         Duration::from_millis(timeout_ms.max(1) as u64),
         delay_ms,
     );
-    driver.runtime.spawn(async move {
+    driver.handle.spawn(async move {
         match work.await {
             Ok(()) => done.call(&Reply::empty()),
             Err(failure) => done.fail(&failure),
