@@ -158,7 +158,8 @@ class ClusterWorld(World):
     def capi_on_cluster(self, *arguments, timeout=120):
         return self.call(list(arguments), None, None, environment=self.cluster.environment(), timeout=timeout)
 
-    def drop_all(self):
+    def after_test(self):
+        """A server with little memory does not carry the tables of all tests."""
         for name in self._names.values():
             self.capi_on_cluster("drop", name)
         self._names = {}

@@ -43,6 +43,7 @@ def run_parity(world, daemons, environment):
                 test(world)
             except Failure as failure:
                 raise Failure(f"{test.__name__}: {failure}") from failure
+            world.after_test()
 
 
 def test_parity(world):
@@ -396,8 +397,9 @@ dependency_policies:
 
 
 def test_two_daemons_forced_on_one_batch(world):
-    """A daemon that renews its lease too seldom stands in the middle of its work; another one takes it for dead, does the same work as far
-    as that, and then both go on with it at the same time. Of a batch of a table, a finish task and a batch of a file."""
+    """A daemon that renews its lease too seldom stands in the middle of its work; another one takes it for dead and does the same work as far
+    as that. Then the first one goes on to its commit, while the other one is still at it. Of a batch of a table, a finish task and a batch of
+    a file."""
     batches, finishes = 'capi_batches_total{outcome="%s"}', 'capi_node_finish_duration_seconds_count{result="%s"}'
     places = (("store.before_finish", batches), ("workflow.after_freeze", finishes), ("workflow.after_plan_file", batches))
     with tempfile.TemporaryDirectory() as temp:
@@ -419,12 +421,13 @@ def test_two_daemons_forced_on_one_batch(world):
                 for environment in ({"CAPI_DAEMON_LEASE_TIME": "120000", **stop}, stop):
                     endpoints.append(Endpoint(daemons, environment))
                     wait_until_stopped(endpoints[-1].daemon.process, 60, f"a daemon in {place}")
-                for endpoint in endpoints:
-                    endpoint.daemon.send(signal.SIGCONT)
+                slow, fast = endpoints
+                slow.daemon.send(signal.SIGCONT)
+                wait_until(lambda: slow.metrics().get(metric % "fenced") == 1, 30, f"the refusal in {place}")
+                expect(not out.exists(), f"{place}: the file is there before the batch has ended")
+                fast.daemon.send(signal.SIGCONT)
                 wait_until_ended(world, keyspace, 60)
                 expect(out.read_bytes() == expected, f"{place}: out.csv differs")
-                slow, fast = endpoints
-                wait_until(lambda: slow.metrics().get(metric % "fenced") == 1, 30, f"the refusal in {place}: {slow.metrics()}")
                 expect(fast.metrics()[metric % "success"] >= 1 and fast.metrics().get(metric % "fenced", 0) == 0, f"{place}: {fast.metrics()}")
                 both = sum(endpoint.metrics()[batches % "success"] for endpoint in endpoints)
                 expect(both == 2, f"{place}: {both} batches")

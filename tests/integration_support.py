@@ -30,6 +30,9 @@ class World:
         self.capi = str(pathlib.Path(capi).resolve())
         self.full = full
 
+    def after_test(self):
+        """What a test leaves on servers is removed here."""
+
     def call(self, arguments, cwd, data_dir, environment=None, timeout=300):
         return subprocess.run([self.capi, *arguments, *(["--data-dir", str(data_dir)] if data_dir else [])], cwd=cwd,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace", timeout=timeout,

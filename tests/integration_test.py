@@ -643,6 +643,7 @@ def run_tests(names, world, only):
             outcome, text = "failed", str(failure)
         except Exception:
             outcome, text = "failed", traceback.format_exc()
+        world.after_test()
         counts[outcome] += 1
         print(f"{name}: {outcome} ({time.monotonic() - started:.1f} s)" + (f"\n{text}" if text else ""), flush=True)
     print(f"{counts['passed']} passed, {counts['failed']} failed, {counts['skipped']} skipped")

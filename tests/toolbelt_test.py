@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 
-from integration_support import ROOT, expect
+from integration_support import ROOT, World, expect
 from integration_test import SMALL_SCRIPT, lookup_world, run_tests
 from toolbelt_transcripts import transcript_tests
 
@@ -434,11 +434,7 @@ def main():
     with tempfile.TemporaryDirectory() as temp:
         transcripts, counts = transcript_tests(Tool(options.capi, temp))
         own = {name: test for name, test in globals().items() if name.startswith("test_")}
-
-        class World:
-            capi = options.capi
-
-        code = run_tests({**own, **transcripts}, World, options.only)
+        code = run_tests({**own, **transcripts}, World(options.capi, False), options.only)
         print(f"   toolbelt transcripts: {counts['passed']} passed, {counts['deviations']} deviations")
     return code
 

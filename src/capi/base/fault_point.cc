@@ -106,7 +106,9 @@ Status HitFaultPoint(std::string_view name) {
     // No destructors, no flushing: as close to a power cut as a process can come.
     if (fault.action == Action::kKill) _exit(kFaultExitStatus);
     if (fault.action == Action::kStop) {
-      kill(getpid(), SIGSTOP);
+      // Of this thread, so that it is the first to stop: one sent to the process may reach another
+      // thread some time later.
+      raise(SIGSTOP);
     } else {
       result = EnvironmentError("fault point fired: " + fault.name);
     }

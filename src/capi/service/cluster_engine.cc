@@ -29,8 +29,8 @@ constexpr int64_t kNanosPerMilli = 1000000;
 /// Between looks at the state; more when a look takes long.
 constexpr int64_t kLookMillis = 300;
 constexpr int64_t kPausesPerLook = 10;
-/// A cancelled run that does not end for this long deserves a word.
-constexpr int64_t kCancelPatienceMillis = 5000;
+/// What a cancelled run may take to give back what is under way.
+constexpr auto kGivingBack = std::chrono::seconds(5);
 
 /// Daemons have other working directories.
 std::string AbsoluteUrl(const std::string& url) {
@@ -274,15 +274,16 @@ Status ClusterEngine::Execute(const KeyspaceOptions& keyspace, int64_t run_id) {
   worker_ = &worker;
   if (!cancelled_.ok()) worker.Cancel(cancelled_);
   wakeup_.wait(lock, [&] { return done || !cancelled_.ok(); });
-  const auto patience = std::chrono::milliseconds(kCancelPatienceMillis);
-  if (!wakeup_.wait_for(lock, patience, [&] { return done; })) {
-    LogWarn(
-        "the database does not answer, so what is under way cannot be given back yet; if this "
-        "process is ended now, others take it over when the lease has run out");
+  const bool given_up = !wakeup_.wait_for(lock, kGivingBack, [&] { return done; });
+  if (given_up) {
+    cluster_->GiveUp();
     wakeup_.wait(lock, [&] { return done; });
   }
   worker_ = nullptr;
-  return worker.result();
+  if (!given_up || worker.result().ok()) return worker.result();
+  return CancelledError(cancelled_.message() +
+                        "; Cassandra did not answer in time: others take over what could not be "
+                        "given back when the lease has run out");
 }
 
 void ClusterEngine::Cancel(const std::string& reason) {
