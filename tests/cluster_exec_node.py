@@ -202,7 +202,7 @@ def test_exec_node_while_cassandra_is_paused(world):
 
 
 def test_exec_node_interrupted_while_cassandra_is_paused(world):
-    """The first Ctrl-C waits for the server, and says so; the second one ends the process at once."""
+    """Ctrl-C does not wait for the server for long."""
     with tempfile.TemporaryDirectory() as temp:
         lookup = Lookup(world, temp)
         nodes = list(lookup.counts)
@@ -216,14 +216,8 @@ def test_exec_node_interrupted_while_cassandra_is_paused(world):
         try:
             command.send(signal.SIGINT)
             command.send(signal.SIGCONT)
-            said = ""
-            while "the database does not answer" not in said:
-                line = command.process.stderr.readline()
-                expect(line, f"it ended: {said}")
-                said += line
-            command.send(signal.SIGINT)
-            command.process.communicate(timeout=20)
-            expect(command.process.returncode == 130, f"exit code {command.process.returncode}")
+            command.end(130)
+            expect("Cassandra did not answer in time" in command.stderr, command.stderr)
         finally:
             server.resume()
         ExecNode(lookup, keyspace, nodes[2], "--run", "3").check()

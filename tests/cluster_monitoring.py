@@ -48,7 +48,7 @@ def check_metrics(world, keyspace, metrics):
     expect(begun <= counted <= begun + total('capi_batches_total{outcome="released"}'), f"{counted} durations: {metrics}")
     for name, column in (("capi_rows_read_total", "rows_in"), ("capi_rows_written_total", "rows_out")):
         rows = sum(batch[column] for batch in batches)
-        expect(rows > 0 and total(name) == rows, f"{name} is {total(name)}: {rows}")
+        expect(rows > 0 and total(name) == rows, f"{name} is {total(name)}, history: {rows}")
     def sums(each, name):
         return sum(value for key, value in each.items() if key.startswith(name + "{"))
 

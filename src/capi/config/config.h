@@ -109,6 +109,8 @@ struct Config {
   int64_t daemon_thread_pool_size = 5;
   /// A daemon that does not renew its lease for this long is given up by the others.
   int64_t lease_time_ms = 15000;
+  /// Bytes of table data on a daemon's disk, for each keyspace; soft.
+  int64_t daemon_cache_size = int64_t{16} << 30;
   std::string daemon_listen_address = "127.0.0.1";
   int64_t webapi_port = 6543;
   std::string webapi_access_control_allow_origin = "http://localhost:8080,http://127.0.0.1:8080";

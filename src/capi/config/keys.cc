@@ -159,6 +159,10 @@ void DeclarePrograms(std::vector<Key>* keys) {
                                    "a daemon that shows no sign of life for this long is given up",
                                    +[](Config* c) { return &c->lease_time_ms; }),
                                1000, kHour));
+  keys->push_back(Bytes(Declare(
+      "daemon.cache_size", "CAPI_DAEMON_CACHE_SIZE",
+      "table data on a daemon's disk for each keyspace; what is in use stays",
+      +[](Config* c) { return &c->daemon_cache_size; })));
   keys->push_back(Declare(
       "daemon.listen_address", "CAPI_DAEMON_LISTEN_ADDRESS",
       "IP address of that port; 0.0.0.0 = all of the machine",

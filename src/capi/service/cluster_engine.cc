@@ -103,6 +103,7 @@ Result<RunSummary> ClusterEngine::RunScript(
   keyspace_options.env = env;
   keyspace_options.files = files_.get();
   keyspace_options.data_directory = options_.data_directory;
+  keyspace_options.cache_limit_bytes = options_.cache_limit_bytes;
   keyspace_options.name = summary.keyspace;
   keyspace_options.cluster = cluster_;
   // A wrong name must not make an empty keyspace.

@@ -133,6 +133,7 @@ bool RunSummary::AllSucceeded() const {
 EngineOptions EngineOptionsOf(const config::Config& config) {
   EngineOptions options;
   options.data_directory = config.data_dir;
+  options.cache_limit_bytes = config.daemon_cache_size;
   options.threads = static_cast<int>(config.threads);
   options.memory_limit = config.memory_limit;
   options.formulas.interpreter = config.py_calc.interpreter_path;

@@ -22,7 +22,9 @@
 namespace capi::service {
 
 struct EngineOptions {
-  std::string data_directory;    ///< "" = DefaultDataDirectory()
+  std::string data_directory;  ///< "" = DefaultDataDirectory()
+  /// Of table data on this machine's disk, for each keyspace of a cluster; soft.
+  int64_t cache_limit_bytes = int64_t{16} << 30;
   int threads = 0;               ///< 0 = the processors this process may use
   int64_t memory_limit = 0;      ///< bytes; 0 = 70 % of the machine's memory
   Env* env = nullptr;            ///< null = Env::Default()

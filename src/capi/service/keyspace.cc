@@ -79,6 +79,7 @@ Result<KeyspaceOptions> KeyspaceOptionsOf(const config::Config& config, const st
   options.env = Env::Default();
   options.name = name;
   options.data_directory = config.data_dir;
+  options.cache_limit_bytes = config.daemon_cache_size;
   if (options.data_directory.empty()) {
     CAPI_ASSIGN_OR_RETURN(options.data_directory, DefaultDataDirectory());
   }
@@ -195,6 +196,7 @@ Status Keyspace::OpenTables() {
     store::SharedStoreOptions shared;
     shared.env = env;
     shared.cache_directory = directory_ + "/cache";
+    shared.cache_limit_bytes = options_.cache_limit_bytes;
     shared.counters = options_.cache_counters;
     // One who only reads writes nothing that could be taken for garbage.
     shared.owner =

@@ -40,8 +40,9 @@ struct KeyspaceOptions {
   /// `.cluster`.
   std::string data_directory;
   std::string name;
-  std::shared_ptr<Cluster> cluster;  ///< null = embedded
-  std::string sqlite_vfs;            ///< tests
+  std::shared_ptr<Cluster> cluster;               ///< null = embedded
+  int64_t cache_limit_bytes = int64_t{16} << 30;  ///< on a cluster; soft
+  std::string sqlite_vfs;                         ///< tests
   // On a cluster, for metrics; null = nobody asks. The first outlives the keyspace.
   workflow::ExecutionCounters* counters = nullptr;
   std::shared_ptr<store::CacheCounters> cache_counters;

@@ -104,6 +104,7 @@ KeyspaceWorker* DaemonImpl::WorkerOf(const std::string& keyspace) {
     setting.keyspace.env = parts_->env();
     setting.keyspace.files = parts_->files();
     setting.keyspace.data_directory = options_.engine.data_directory;
+    setting.keyspace.cache_limit_bytes = options_.engine.cache_limit_bytes;
     setting.keyspace.name = keyspace;
     setting.keyspace.cluster = options_.cluster;
     setting.outbox = outbox_.get();
