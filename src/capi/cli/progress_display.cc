@@ -19,21 +19,9 @@ constexpr auto kPlainInterval = std::chrono::milliseconds(250);
 constexpr int kBarCells = 20;
 
 std::string StateText(const workflow::NodeSnapshot& node) {
-  switch (node.phase) {
-    case workflow::NodePhase::kWaiting:
-      return "waiting";
-    case workflow::NodePhase::kReady:
-      return "ready";
-    case workflow::NodePhase::kRunning:
-      return "running";
-    case workflow::NodePhase::kFinishing:
-      return "finishing";
-    case workflow::NodePhase::kEnded:
-      return node.status == state::NodeStatus::kSuccess ? "done"
-             : node.status == state::NodeStatus::kFail  ? "FAILED"
-                                                        : "stopped";
-  }
-  return "";
+  if (node.phase != workflow::NodePhase::kEnded) return std::string(NameOf(node.phase));
+  if (node.status == state::NodeStatus::kSuccess) return "done";
+  return node.status == state::NodeStatus::kFail ? "FAILED" : "stopped";
 }
 
 const char* ColorOf(const workflow::NodeSnapshot& node) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "capi/node/node.h"
@@ -19,6 +20,23 @@ enum class NodePhase : uint8_t {
                ///< published
   kEnded,      ///< see status
 };
+
+/// In lower case.
+constexpr std::string_view NameOf(NodePhase phase) {
+  switch (phase) {
+    case NodePhase::kWaiting:
+      return "waiting";
+    case NodePhase::kReady:
+      return "ready";
+    case NodePhase::kRunning:
+      return "running";
+    case NodePhase::kFinishing:
+      return "finishing";
+    case NodePhase::kEnded:
+      return "ended";
+  }
+  return "";
+}
 
 struct NodeSnapshot {
   std::string name;

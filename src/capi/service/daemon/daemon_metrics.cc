@@ -149,22 +149,6 @@ nlohmann::ordered_json ProblemOf(const Status& status) {
   return status.ok() ? nlohmann::ordered_json() : nlohmann::ordered_json(Describe(status));
 }
 
-std::string_view NameOf(workflow::NodePhase phase) {
-  switch (phase) {
-    case workflow::NodePhase::kWaiting:
-      return "waiting";
-    case workflow::NodePhase::kReady:
-      return "ready";
-    case workflow::NodePhase::kRunning:
-      return "running";
-    case workflow::NodePhase::kFinishing:
-      return "finishing";
-    case workflow::NodePhase::kEnded:
-      return "ended";
-  }
-  return "";
-}
-
 nlohmann::ordered_json JsonOf(const workflow::NodeSnapshot& node) {
   nlohmann::ordered_json json;
   json["name"] = node.name;
