@@ -63,6 +63,16 @@ def end_of_lookup(lookup, keyspace, nodes):
     lookup.clear()
 
 
+def stopped_command(lookup, keyspace, place):
+    """The first two nodes are executed; the command for the third one stops itself at a fault point."""
+    nodes = list(lookup.counts)
+    for node in nodes[:2]:
+        ExecNode(lookup, keyspace, node).check()
+    command = ExecNode(lookup, keyspace, nodes[2], environment={"CAPI_FAULT": place})
+    command.await_stop()
+    return command
+
+
 def test_exec_node_without_daemons(world):
     """Node by node, with no broker or one that does not answer; never longer than a part of the lease."""
     with tempfile.TemporaryDirectory() as temp:
@@ -168,10 +178,7 @@ def test_exec_node_stopped_past_its_lease(world):
         lookup = Lookup(world, temp)
         nodes = list(lookup.counts)
         keyspace = lookup.keyspace()
-        for node in nodes[:2]:
-            ExecNode(lookup, keyspace, node).check()
-        command = ExecNode(lookup, keyspace, nodes[2], environment={"CAPI_FAULT": "workflow.before_commit:stop:2"})
-        command.await_stop()
+        command = stopped_command(lookup, keyspace, "workflow.before_commit:stop:2")
         with Daemons(world.cluster, world.capi, 1):
             wait_until_ended(world, keyspace, 60)
             command.send(signal.SIGCONT)
@@ -185,10 +192,7 @@ def test_exec_node_while_cassandra_is_paused(world):
         lookup = Lookup(world, temp)
         nodes = list(lookup.counts)
         keyspace = lookup.keyspace()
-        for node in nodes[:2]:
-            ExecNode(lookup, keyspace, node).check()
-        command = ExecNode(lookup, keyspace, nodes[2], environment={"CAPI_FAULT": "workflow.after_commit:stop:2"})
-        command.await_stop()
+        command = stopped_command(lookup, keyspace, "workflow.after_commit:stop:2")
         server = world.cluster.cassandra.nodes[0]
         server.pause()
         try:
@@ -207,10 +211,7 @@ def test_exec_node_interrupted_while_cassandra_is_paused(world):
         lookup = Lookup(world, temp)
         nodes = list(lookup.counts)
         keyspace = lookup.keyspace()
-        for node in nodes[:2]:
-            ExecNode(lookup, keyspace, node).check()
-        command = ExecNode(lookup, keyspace, nodes[2], environment={"CAPI_FAULT": "workflow.after_commit:stop:2"})
-        command.await_stop()
+        command = stopped_command(lookup, keyspace, "workflow.after_commit:stop:2")
         server = world.cluster.cassandra.nodes[0]
         server.pause()
         try:

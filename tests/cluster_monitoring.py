@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 
-from cluster_support import LEASE_MS, Daemons, Endpoint, Lookup, wait_until
+from cluster_support import LEASE_MS, POLICY, Daemons, Endpoint, Lookup, wait_until
 from integration_support import expect
 
 
@@ -127,13 +127,7 @@ nodes:
       url_template: "{folder}/out.csv"
       columns:
         - {{name: v, type: int, expression: r.v, csv: {{header: v, format: "%d"}}}}
-dependency_policies:
-  p:
-    is_default: true
-    rules:
-      - {{cmd: go, expression: "nrs.node_status == wfmodel.NodeBatchSuccess"}}
-      - {{cmd: nogo, expression: "nrs.node_status == wfmodel.NodeBatchFail"}}
-"""
+""" + POLICY
 
 
 def test_metrics_of_python_and_downloads(world):

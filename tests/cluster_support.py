@@ -28,6 +28,15 @@ from tests.services.cassandra import CassandraCluster  # noqa: E402
 from tests.services.rabbitmq import RabbitMq  # noqa: E402
 
 LEASE_MS = 2000
+# For scripts that go through str.format.
+POLICY = """
+dependency_policies:
+  p:
+    is_default: true
+    rules:
+      - {{cmd: go, expression: "nrs.node_status == wfmodel.NodeBatchSuccess"}}
+      - {{cmd: nogo, expression: "nrs.node_status == wfmodel.NodeBatchFail"}}
+"""
 
 
 class Cluster:

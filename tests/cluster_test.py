@@ -22,7 +22,7 @@ from cluster_docs import *  # noqa: F401,F403
 from cluster_exec_node import *  # noqa: F401,F403
 from cluster_monitoring import *  # noqa: F401,F403
 from cluster_rows import *  # noqa: F401,F403
-from cluster_support import (LEASE_MS, ROWS_LAYOUT, Cluster, ClusterWorld, Daemons, Endpoint, Lookup, channel, history, wait_until, wait_until_ended,
+from cluster_support import (LEASE_MS, POLICY, ROWS_LAYOUT, Cluster, ClusterWorld, Daemons, Endpoint, Lookup, channel, history, wait_until, wait_until_ended,
                              wait_until_stopped)
 from integration_support import ROOT, SHARED_DEMOS, Failure, Skipped, World, expect, statuses
 
@@ -306,13 +306,7 @@ nodes:
       fields:
         name: {{expression: r.name, type: string}}
       indexes: {{idx_to_check_uniq: unique(name)}}
-dependency_policies:
-  p:
-    is_default: true
-    rules:
-      - {{cmd: go, expression: "nrs.node_status == wfmodel.NodeBatchSuccess"}}
-      - {{cmd: nogo, expression: "nrs.node_status == wfmodel.NodeBatchFail"}}
-"""
+""" + POLICY
 
 
 def test_unique_violation_with_quotes(world):
@@ -387,13 +381,7 @@ nodes:
       top: {{order: name}}
       columns:
         - {{name: name, type: string, expression: r.name, csv: {{header: name, format: "%s"}}}}
-dependency_policies:
-  p:
-    is_default: true
-    rules:
-      - {{cmd: go, expression: "nrs.node_status == wfmodel.NodeBatchSuccess"}}
-      - {{cmd: nogo, expression: "nrs.node_status == wfmodel.NodeBatchFail"}}
-"""
+""" + POLICY
 
 
 def test_two_daemons_forced_on_one_batch(world):
