@@ -179,7 +179,8 @@ def run_all(options, totals, services):
         counted("remote", [python, "tests/remote_test.py", "--capi", "build/release/capi"], totals)
         counted("tutorial", [python, "tests/tutorial_test.py", "build/release/capi"], totals)
         counted("install", [python, "tests/install_test.py", "build/release"], totals)
-        counted("tidy", [python, "tests/tidy_test.py", "build/release", *full], totals)
+        run(["cmake", "--preset", "tidy", "--log-level=WARNING"], stdout=subprocess.DEVNULL)
+        counted("tidy", [python, "tests/tidy_test.py", "build/tidy", *full], totals)
     if build("asan-ubsan", [], totals):
         unit_tests("asan-ubsan", totals, services)
     if build("tsan", [f"capi_{room}_test" for room in TSAN_ROOMS], totals):

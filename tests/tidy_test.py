@@ -4,7 +4,7 @@
 
 Without --full or files: what has changed since the branch left the main branch (on the main branch: since the last commit), ten files
 at most. A changed header stands for the source of the same name. Unit tests are left out: clang 16 refuses some comparisons of JSON
-values in them that g++ accepts. BUILD_DIR must be configured, not built.
+values in them that g++ accepts. BUILD_DIR must be configured, not built, without unity builds (preset tidy).
 """
 
 import argparse

@@ -60,6 +60,7 @@ Status BugError(std::string message);
 /// arrow IOError / CapacityError / OutOfMemory yield kEnvironment and Cancelled yields kCancelled.
 ErrorInfo InfoOf(const Status& status);
 inline ErrorKind KindOf(const Status& status) { return InfoOf(status).kind; }
+inline std::string ErrorClassOf(const Status& status) { return InfoOf(status).error_class; }
 
 /// Same status with `prefix` put before its message (info kept).
 Status Prefixed(const Status& status, std::string_view prefix);

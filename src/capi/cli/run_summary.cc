@@ -11,7 +11,7 @@ namespace {
 
 std::string NumberOrBlank(int64_t number) { return number == 0 ? "" : WithThousands(number); }
 
-std::string StatusText(const service::RunSummary& summary) {
+std::string OutcomeText(const service::RunSummary& summary) {
   if (summary.interrupted) return "interrupted";
   if (summary.status == state::RunStatus::kStop) return "stopped";
   return summary.AllSucceeded() ? "complete" : "failed";
@@ -77,7 +77,7 @@ std::string SummaryText(const service::RunSummary& summary) {
   }
   if (!not_run.empty()) text += "not run because of it: " + not_run + "\n";
   text += "\nRun " + std::to_string(summary.run_id) + " of keyspace " + summary.keyspace + ": " +
-          StatusText(summary) + " in " + HumanDuration(summary.elapsed_ms);
+          OutcomeText(summary) + " in " + HumanDuration(summary.elapsed_ms);
   if (summary.spilled_bytes > 0) text += ", " + HumanBytes(summary.spilled_bytes) + " spilled";
   text += "\n";
   if (summary.interrupted) {
@@ -94,7 +94,7 @@ std::string SummaryJson(const service::RunSummary& summary) {
   json["keyspace"] = summary.keyspace;
   json["data_dir"] = summary.data_directory;
   json["run_id"] = summary.run_id;
-  json["status"] = StatusText(summary);
+  json["status"] = OutcomeText(summary);
   if (!summary.error.ok()) json["error"] = summary.error.message();
   json["resumed"] = summary.resumed;
   json["batches_kept"] = summary.batches_kept;

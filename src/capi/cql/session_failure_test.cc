@@ -3,6 +3,7 @@
 #include <condition_variable>
 #include <mutex>
 
+#include "capi/base/status.h"
 #include "capi/cql/cassandra_test.h"
 #include "capi/cql/tcp_proxy_test.h"
 
@@ -13,30 +14,28 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using std::chrono::steady_clock;
 
-std::string ClassOf(const Status& status) { return InfoOf(status).error_class; }
-
 Status ConnectStatus(const SessionOptions& options) { return Session::Connect(options).status(); }
 
 TEST(ConnectTest, WrongOptionsAreTheUsersErrors) {
   SessionOptions options;
-  EXPECT_EQ(ClassOf(ConnectStatus(options)), "cql_invalid");
+  EXPECT_EQ(ErrorClassOf(ConnectStatus(options)), "cql_invalid");
   options.hosts = {"127.0.0.1"};
   options.consistency = "quorum";
-  EXPECT_EQ(ClassOf(ConnectStatus(options)), "cql_invalid");
+  EXPECT_EQ(ErrorClassOf(ConnectStatus(options)), "cql_invalid");
   options.consistency = "SERIAL";
-  EXPECT_EQ(ClassOf(ConnectStatus(options)), "cql_invalid");
+  EXPECT_EQ(ErrorClassOf(ConnectStatus(options)), "cql_invalid");
   options.consistency = "QUORUM";
   options.use_tls = true;
   options.tls.ca_path = "/nonexistent/ca.pem";
   const Status status = ConnectStatus(options);
-  EXPECT_EQ(ClassOf(status), "cql_invalid");
+  EXPECT_EQ(ErrorClassOf(status), "cql_invalid");
   EXPECT_NE(status.message().find("/nonexistent/ca.pem"), std::string::npos) << status.message();
   options.tls.ca_path = "";
   options.tls.certificate_path = "/nonexistent/cert.pem";
-  EXPECT_EQ(ClassOf(ConnectStatus(options)), "cql_invalid");
+  EXPECT_EQ(ErrorClassOf(ConnectStatus(options)), "cql_invalid");
   options.tls.certificate_path = "";
   options.tls.key_path = "/nonexistent/key.pem";
-  EXPECT_EQ(ClassOf(ConnectStatus(options)), "cql_invalid");
+  EXPECT_EQ(ErrorClassOf(ConnectStatus(options)), "cql_invalid");
 }
 
 TEST(ConnectTest, UnreachableServersMayComeLater) {
@@ -44,11 +43,11 @@ TEST(ConnectTest, UnreachableServersMayComeLater) {
   options.hosts = {"127.0.0.1:1"};
   Status status = ConnectStatus(options);
   EXPECT_EQ(KindOf(status), ErrorKind::kRetriable);
-  EXPECT_EQ(ClassOf(status), "cql_unavailable");
+  EXPECT_EQ(ErrorClassOf(status), "cql_unavailable");
   EXPECT_NE(status.message().find("127.0.0.1:1"), std::string::npos) << status.message();
   options.hosts = {"no-such-host.invalid"};
   status = ConnectStatus(options);
-  EXPECT_EQ(ClassOf(status), "cql_unavailable");
+  EXPECT_EQ(ErrorClassOf(status), "cql_unavailable");
   EXPECT_NE(status.message().find("no-such-host.invalid:9042"), std::string::npos);
 }
 
@@ -129,7 +128,7 @@ TEST_F(FailureTest, ASilentServerEndsTheBudgetOfIdempotentRequests) {
   const Status status = Write(1, 2);
   const auto took = steady_clock::now() - begun;
   EXPECT_EQ(KindOf(status), ErrorKind::kRetriable);
-  EXPECT_EQ(ClassOf(status), "cql_unavailable") << Describe(status);
+  EXPECT_EQ(ErrorClassOf(status), "cql_unavailable") << Describe(status);
   EXPECT_NE(status.message().find("INSERT INTO"), std::string::npos);
   EXPECT_GE(took, milliseconds(2000));
   EXPECT_GE(proxied_->counters().retries, 2);
@@ -158,7 +157,7 @@ TEST_F(FailureTest, AConditionalWriteWithoutAnAnswerIsUncertain) {
   const int64_t retries = proxied_->counters().retries;
   const auto outcome = CompareAndSet(3, 1, 2);
   EXPECT_EQ(KindOf(outcome.status()), ErrorKind::kRetriable);
-  EXPECT_EQ(ClassOf(outcome.status()), "cql_uncertain") << Describe(outcome.status());
+  EXPECT_EQ(ErrorClassOf(outcome.status()), "cql_uncertain") << Describe(outcome.status());
   EXPECT_EQ(proxied_->counters().retries, retries);
   // This one was applied; a serial read tells.
   const auto now = session_->Execute(
@@ -177,7 +176,7 @@ TEST_F(FailureTest, AConditionalWriteWhoseConnectionBreaksIsUncertain) {
   });
   proxy_->Resume();
   proxy_->Cut();
-  EXPECT_EQ(ClassOf(later->Await()), "cql_uncertain");
+  EXPECT_EQ(ErrorClassOf(later->Await()), "cql_uncertain");
 }
 
 TEST_F(FailureTest, CutConnectionsAreMadeAnew) {
@@ -212,7 +211,7 @@ TEST_F(FailureTest, AConditionalWriteThatCannotBeSentIsRepeated) {
   std::thread writer([&] {
     auto outcome = CompareAndSet(6, 1, 2);
     // Sent before the driver had noticed.
-    while (ClassOf(outcome.status()) == "cql_uncertain") outcome = CompareAndSet(6, 1, 2);
+    while (ErrorClassOf(outcome.status()) == "cql_uncertain") outcome = CompareAndSet(6, 1, 2);
     EXPECT_TRUE(outcome.ok()) << Describe(outcome.status());
     applied = outcome.ok() && outcome->applied;
   });
@@ -258,22 +257,22 @@ TEST_F(FailureTest, GivingUpEndsWhatIsUnderWayAndWaits) {
     writers.emplace_back([&] {
       const Status status = CompareAndSet(7, 1, 2).status();
       EXPECT_EQ(KindOf(status), ErrorKind::kRetriable) << Describe(status);
-      ++(ClassOf(status) == "cql_uncertain" ? uncertain : unavailable);
+      ++(ErrorClassOf(status) == "cql_uncertain" ? uncertain : unavailable);
     });
   }
   AwaitUntil([&] { return proxied_->counters().in_flight == 3; });
   proxied_->GiveUp();
   proxied_->GiveUp();  // no harm
   for (std::thread& writer : writers) writer.join();
-  EXPECT_EQ(ClassOf(later->Await()), "cql_unavailable");
+  EXPECT_EQ(ErrorClassOf(later->Await()), "cql_unavailable");
   // What was sent may have been applied; the rest certainly was not.
   EXPECT_LE(uncertain, 2);
   EXPECT_EQ(uncertain + unavailable, 8);
-  EXPECT_EQ(ClassOf(CompareAndSet(7, 1, 2).status()), "cql_unavailable");
-  EXPECT_EQ(ClassOf(Write(7, 1)), "cql_unavailable");
-  EXPECT_EQ(ClassOf(proxied_->Prepare("SELECT key FROM system.local", true).status()),
+  EXPECT_EQ(ErrorClassOf(CompareAndSet(7, 1, 2).status()), "cql_unavailable");
+  EXPECT_EQ(ErrorClassOf(Write(7, 1)), "cql_unavailable");
+  EXPECT_EQ(ErrorClassOf(proxied_->Prepare("SELECT key FROM system.local", true).status()),
             "cql_unavailable");
-  EXPECT_EQ(ClassOf(proxied_->ExecuteSchema("DROP TABLE " + Table("no_such_table"))),
+  EXPECT_EQ(ErrorClassOf(proxied_->ExecuteSchema("DROP TABLE " + Table("no_such_table"))),
             "cql_unavailable");
   proxied_.reset();
   EXPECT_LT(steady_clock::now() - begun, seconds(10));
@@ -286,7 +285,7 @@ TEST_F(FailureTest, GivingUpEndsThePausesBetweenRepetitions) {
   AwaitUntil([&] { return proxied_->counters().retries >= 5; });
   const auto begun = steady_clock::now();
   proxied_->GiveUp();
-  EXPECT_EQ(ClassOf(later->Await()), "cql_unavailable");
+  EXPECT_EQ(ErrorClassOf(later->Await()), "cql_unavailable");
   EXPECT_EQ(proxied_->counters().in_flight, 0);
   proxied_.reset();
   EXPECT_LT(steady_clock::now() - begun, seconds(5));

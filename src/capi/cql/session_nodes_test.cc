@@ -7,12 +7,11 @@
 #include <thread>
 #include <vector>
 
+#include "capi/base/status.h"
 #include "capi/cql/cassandra_test.h"
 
 namespace capi::cql {
 namespace {
-
-std::string ClassOf(const Status& status) { return InfoOf(status).error_class; }
 
 std::vector<std::string> Split(const char* text) {
   std::vector<std::string> parts;
@@ -95,11 +94,11 @@ TEST_F(NodesTest, WithoutAQuorumNothingIsPromised) {
   kill(pids_[2], SIGSTOP);
   const Status write = impatient->Execute({insert, Values().Int(2).Int(2), {}}).status();
   EXPECT_EQ(KindOf(write), ErrorKind::kRetriable);
-  EXPECT_EQ(ClassOf(write), "cql_unavailable") << Describe(write);
+  EXPECT_EQ(ErrorClassOf(write), "cql_unavailable") << Describe(write);
   // Until the nodes are known to be down it is sent and not decided; later it is refused at once.
   const auto outcome = impatient->ExecuteConditional({{update, Values().Int(2).Int(1).Int(1), {}}});
   EXPECT_EQ(KindOf(outcome.status()), ErrorKind::kRetriable);
-  const std::string error_class = ClassOf(outcome.status());
+  const std::string error_class = ErrorClassOf(outcome.status());
   EXPECT_TRUE(error_class == "cql_uncertain" || error_class == "cql_unavailable") << error_class;
   kill(pids_[1], SIGCONT);
   kill(pids_[2], SIGCONT);

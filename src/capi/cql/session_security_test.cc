@@ -1,13 +1,12 @@
 #include <cstdlib>
 #include <string>
 
+#include "capi/base/status.h"
 #include "capi/cql/cassandra_test.h"
 #include "capi/cql/tcp_proxy_test.h"
 
 namespace capi::cql {
 namespace {
-
-std::string ClassOf(const Status& status) { return InfoOf(status).error_class; }
 
 /// A server that wants a password, TLS and a client certificate: its address in
 /// CAPI_TEST_CASSANDRA_SECURE, the certificates in the folder CAPI_TEST_CASSANDRA_CERTIFICATES.
@@ -59,14 +58,14 @@ TEST_F(SecurityTest, WrongPasswordsAreTheUsersErrorsAndNotShown) {
   options_.password = "wrong-secret";
   const Status status = TryConnect();
   EXPECT_EQ(KindOf(status), ErrorKind::kUser);
-  EXPECT_EQ(ClassOf(status), "cql_unauthorized") << Describe(status);
+  EXPECT_EQ(ErrorClassOf(status), "cql_unauthorized") << Describe(status);
   EXPECT_EQ(status.message().find("wrong-secret"), std::string::npos) << status.message();
 }
 
 TEST_F(SecurityTest, AMissingUserNameIsTheUsersError) {
   options_.username = "";
   const Status status = TryConnect();
-  EXPECT_EQ(ClassOf(status), "cql_unauthorized") << Describe(status);
+  EXPECT_EQ(ErrorClassOf(status), "cql_unauthorized") << Describe(status);
 }
 
 TEST_F(SecurityTest, RightsAreAsked) {
@@ -81,7 +80,7 @@ TEST_F(SecurityTest, RightsAreAsked) {
   const Status status = (*guest)->ExecuteSchema(
       "CREATE KEYSPACE cqltest_guest WITH REPLICATION = "
       "{'class': 'NetworkTopologyStrategy', 'datacenter1': 1}");
-  EXPECT_EQ(ClassOf(status), "cql_unauthorized") << Describe(status);
+  EXPECT_EQ(ErrorClassOf(status), "cql_unauthorized") << Describe(status);
   CAPI_ASSERT_OK((*session)->ExecuteSchema("DROP ROLE guest"));
 }
 
@@ -90,7 +89,7 @@ TEST_F(SecurityTest, ForeignServerCertificatesAreRefused) {
   for (const bool verify_host : {true, false}) {
     options_.tls.verify_host = verify_host;
     const Status status = TryConnect();
-    EXPECT_EQ(ClassOf(status), "cql_unavailable") << Describe(status);
+    EXPECT_EQ(ErrorClassOf(status), "cql_unavailable") << Describe(status);
     EXPECT_NE(status.message().find("certificate"), std::string::npos) << status.message();
   }
   // The system's roots do not have it either.
@@ -102,7 +101,7 @@ TEST_F(SecurityTest, ForeignServerCertificatesAreRefused) {
 TEST_F(SecurityTest, TheCertificateMustBeForTheHostIfAsked) {
   options_.hosts = {address_};
   const Status status = TryConnect();
-  EXPECT_EQ(ClassOf(status), "cql_unavailable");
+  EXPECT_EQ(ErrorClassOf(status), "cql_unavailable");
   EXPECT_NE(status.message().find("certificate"), std::string::npos) << status.message();
   options_.tls.verify_host = false;
   CAPI_ASSERT_OK(TryConnect());
@@ -118,21 +117,21 @@ TEST_F(SecurityTest, TheAddressInTheCertificateWillDo) {
 TEST_F(SecurityTest, AClientWithoutCertificateIsRefused) {
   options_.tls.certificate_path = "";
   options_.tls.key_path = "";
-  EXPECT_EQ(ClassOf(TryConnect()), "cql_unavailable");
+  EXPECT_EQ(ErrorClassOf(TryConnect()), "cql_unavailable");
 }
 
 TEST_F(SecurityTest, AClientWithoutTlsIsRefused) {
   options_.use_tls = false;
   options_.timeout_ms = 1000;
-  EXPECT_EQ(ClassOf(TryConnect()), "cql_unavailable");
+  EXPECT_EQ(ErrorClassOf(TryConnect()), "cql_unavailable");
 }
 
 TEST_F(SecurityTest, AKeyThatIsNotTheCertificatesIsTheUsersError) {
   options_.tls.key_path = folder_ + "/ca.key";
-  EXPECT_EQ(ClassOf(TryConnect()), "cql_invalid");
+  EXPECT_EQ(ErrorClassOf(TryConnect()), "cql_invalid");
   options_.tls.key_path = folder_ + "/client.key";
   options_.tls.ca_path = folder_ + "/client.key";
-  EXPECT_EQ(ClassOf(TryConnect()), "cql_invalid");
+  EXPECT_EQ(ErrorClassOf(TryConnect()), "cql_invalid");
 }
 
 }  // namespace

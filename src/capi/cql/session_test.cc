@@ -6,12 +6,11 @@
 #include <set>
 #include <thread>
 
+#include "capi/base/status.h"
 #include "capi/cql/cassandra_test.h"
 
 namespace capi::cql {
 namespace {
-
-std::string ClassOf(const Status& status) { return InfoOf(status).error_class; }
 
 class SessionTest : public CassandraTest {};
 
@@ -162,7 +161,7 @@ TEST_F(ManyRowsTest, AnErrorOfTheConsumerEndsPaging) {
   const Status status = session_->ExecutePaged(
       {Prepare("SELECT id FROM " + Table("many")), {}, {}}, 100,
       [&](const Rows&) { return ++pages == 3 ? UserError("enough", "enough") : Status::OK(); });
-  EXPECT_EQ(ClassOf(status), "enough");
+  EXPECT_EQ(ErrorClassOf(status), "enough");
   EXPECT_EQ(pages, 3);
 }
 
@@ -275,7 +274,7 @@ TEST_F(SessionTest, AConditionalBatchIsAppliedWhollyOrNotAtAll) {
   // Two partitions cannot be one conditional write.
   const auto wide = session_->ExecuteConditional({{insert, Values().Int(5).Int(1).Text("a"), {}},
                                                   {insert, Values().Int(6).Int(2).Text("a"), {}}});
-  EXPECT_EQ(ClassOf(wide.status()), "cql_invalid");
+  EXPECT_EQ(ErrorClassOf(wide.status()), "cql_invalid");
 }
 
 TEST_F(SessionTest, OfManyConditionalWritersOneWins) {
@@ -292,7 +291,7 @@ TEST_F(SessionTest, OfManyConditionalWritersOneWins) {
         winners += outcome->applied ? 1 : 0;
         return;
       }
-      EXPECT_EQ(ClassOf(outcome.status()), "cql_uncertain") << Describe(outcome.status());
+      EXPECT_EQ(ErrorClassOf(outcome.status()), "cql_uncertain") << Describe(outcome.status());
       const auto rows = session_->Execute({select, {}, Consistency::kSerial});
       ASSERT_TRUE(rows.ok());
       winners += rows->size() == 1 && rows->Integer(0, 0) == i ? 1 : 0;
@@ -308,7 +307,7 @@ TEST_F(SessionTest, WrongStatementsAreTheUsersErrors) {
     const Status status = session_->Prepare(cql, true).status();
     EXPECT_EQ(KindOf(status), ErrorKind::kUser) << Describe(status);
     EXPECT_NE(status.message().find(cql.substr(0, 400)), std::string::npos) << status.message();
-    return ClassOf(status);
+    return ErrorClassOf(status);
   };
   EXPECT_EQ(error("SELEC v FROM " + Table("wrong")), "cql_invalid");
   EXPECT_EQ(error("SELECT x FROM " + Table("wrong")), "cql_invalid");
@@ -326,7 +325,7 @@ TEST_F(SessionTest, WrongValuesAreTheUsersErrors) {
   const auto error = [&](Values values) {
     const Status status = session_->Execute({insert, std::move(values), {}}).status();
     EXPECT_EQ(KindOf(status), ErrorKind::kUser) << Describe(status);
-    return ClassOf(status);
+    return ErrorClassOf(status);
   };
   EXPECT_EQ(error({}), "cql_invalid");
   EXPECT_EQ(error(Values().Int(1)), "cql_invalid");
@@ -367,14 +366,14 @@ TEST_F(SessionTest, SchemaChangesAreSeenAtOnce) {
     EXPECT_EQ(rows->size(), 1);
     EXPECT_EQ(rows->columns().size(), 2U);
     const Status again = session_->ExecuteSchema("CREATE TABLE " + table + " (k int PRIMARY KEY)");
-    EXPECT_EQ(ClassOf(again), "cql_already_exists");
+    EXPECT_EQ(ErrorClassOf(again), "cql_already_exists");
     CAPI_ASSERT_OK(session_->ExecuteSchema("DROP TABLE " + table));
-    EXPECT_EQ(ClassOf(session_->Execute({select, {}, {}}).status()), "cql_unknown_table");
-    EXPECT_EQ(ClassOf(session_->ExecuteSchema("DROP TABLE " + table)), "cql_unknown_table");
+    EXPECT_EQ(ErrorClassOf(session_->Execute({select, {}, {}}).status()), "cql_unknown_table");
+    EXPECT_EQ(ErrorClassOf(session_->ExecuteSchema("DROP TABLE " + table)), "cql_unknown_table");
   }
-  EXPECT_EQ(ClassOf(session_->ExecuteSchema("DROP KEYSPACE cqltest_nosuch")),
+  EXPECT_EQ(ErrorClassOf(session_->ExecuteSchema("DROP KEYSPACE cqltest_nosuch")),
             "cql_unknown_keyspace");
-  EXPECT_EQ(ClassOf(session_->ExecuteSchema("CREATE TABLE " + Table("x") + " (k nosuch)")),
+  EXPECT_EQ(ErrorClassOf(session_->ExecuteSchema("CREATE TABLE " + Table("x") + " (k nosuch)")),
             "cql_invalid");
 }
 
@@ -384,8 +383,8 @@ TEST_F(SessionTest, BulkWriterKeepsTheFirstError) {
   BulkWriter writer(session_);
   CAPI_ASSERT_OK(writer.Add({insert, Values().Int(1).Text("good"), {}}));
   CAPI_ASSERT_OK(writer.Add({insert, Values().BigInt(1).Text("bad"), {}}));
-  EXPECT_EQ(ClassOf(writer.Finish()), "cql_invalid");
-  EXPECT_EQ(ClassOf(writer.Add({insert, Values().Int(2).Text("late"), {}})), "cql_invalid");
+  EXPECT_EQ(ErrorClassOf(writer.Finish()), "cql_invalid");
+  EXPECT_EQ(ErrorClassOf(writer.Add({insert, Values().Int(2).Text("late"), {}})), "cql_invalid");
   EXPECT_EQ(Execute("SELECT k FROM " + Table("bulk")).size(), 1);
   BulkWriter idle(session_);
   CAPI_ASSERT_OK(idle.Finish());
@@ -429,8 +428,9 @@ TEST_F(SessionTest, BatchesOfPlainWrites) {
 
   CAPI_ASSERT_OK(writer.AddBatch(
       {{insert, Values().Int(1).Text("a"), {}}, {insert, Values().BigInt(1).Text("bad"), {}}}));
-  EXPECT_EQ(ClassOf(writer.Finish()), "cql_invalid");
-  EXPECT_EQ(ClassOf(writer.AddBatch({{insert, Values().Int(2).Text("late"), {}}})), "cql_invalid");
+  EXPECT_EQ(ErrorClassOf(writer.Finish()), "cql_invalid");
+  EXPECT_EQ(ErrorClassOf(writer.AddBatch({{insert, Values().Int(2).Text("late"), {}}})),
+            "cql_invalid");
 
   Status empty;
   session_->BeginBatch({}, [&](const Status& status) { empty = status; });

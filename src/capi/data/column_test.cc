@@ -6,24 +6,14 @@
 
 #include "arrow/array/array_base.h"
 #include "arrow/record_batch.h"
+#include "capi/data/values_testing.h"
 #include "gtest/gtest.h"
 
 namespace capi::data {
 namespace {
 
-using ArrayPtr = std::shared_ptr<arrow::Array>;
-
 ArrayPtr Constant(FieldType type, const Value& value, int64_t n = 1) {
   const Result<ArrayPtr> column = ConstantColumn(type, value, n);
-  EXPECT_TRUE(column.ok()) << column.status().ToString();
-  return *column;
-}
-
-/// One-row columns put together: layouts are unified on the way.
-ArrayPtr Column(FieldType type, const std::vector<Value>& values) {
-  std::vector<ArrayPtr> pieces;
-  for (const Value& value : values) pieces.push_back(Constant(type, value));
-  const Result<ArrayPtr> column = Concatenate(pieces);
   EXPECT_TRUE(column.ok()) << column.status().ToString();
   return *column;
 }
@@ -35,9 +25,6 @@ std::vector<std::string> Texts(const ArrayPtr& column) {
   }
   return texts;
 }
-
-Value Decimal(const std::string& text) { return *BigDecimal::Parse(text); }
-Value Moment(const std::string& text) { return *ParseRfc3339(text); }
 
 TEST(Column, ConstantsOfEveryType) {
   EXPECT_EQ(Texts(Constant(FieldType::kInt, int64_t{-5}, 2)),

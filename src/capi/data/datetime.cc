@@ -1,12 +1,12 @@
 #include "capi/data/datetime.h"
 
+#include "capi/base/time_units.h"
 #include "capi/data/datetime_layout_internal.h"
 
 namespace capi::data {
 namespace {
 
 constexpr int64_t kMillisPerSecond = 1000;
-constexpr int32_t kNanosPerMilli = 1000000;
 constexpr int64_t kDaysPerEra = 146097;  // 400 years
 constexpr int64_t kYearsPerEra = 400;
 /// Days from 0000-03-01 to 1970-01-01. Years are counted from March, so that the leap day is last.
@@ -69,7 +69,7 @@ Instant Instant::FromMillis(int64_t millis) {
   Instant instant;
   instant.seconds = FloorDivide(millis, kMillisPerSecond);
   instant.nanos =
-      static_cast<int32_t>(millis - instant.seconds * kMillisPerSecond) * kNanosPerMilli;
+      static_cast<int32_t>((millis - instant.seconds * kMillisPerSecond) * kNanosPerMilli);
   return instant;
 }
 

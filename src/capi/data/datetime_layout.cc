@@ -10,6 +10,7 @@ namespace capi::data {
 
 using layout_internal::CompilePieces;
 using layout_internal::FixedLayout;
+using layout_internal::IsDigitAt;
 using layout_internal::MakeFixedLayout;
 using layout_internal::OffsetShape;
 using layout_internal::Piece;
@@ -17,9 +18,6 @@ using layout_internal::PieceKind;
 
 namespace {
 
-bool IsDigitAt(std::string_view text, size_t index) {
-  return index < text.size() && text[index] >= '0' && text[index] <= '9';
-}
 bool IsLowerAt(std::string_view text, size_t index) {
   return index < text.size() && text[index] >= 'a' && text[index] <= 'z';
 }

@@ -8,9 +8,14 @@
 #include <string_view>
 #include <vector>
 
+#include "capi/base/ascii.h"
 #include "capi/data/datetime.h"
 
 namespace capi::data::layout_internal {
+
+inline bool IsDigitAt(std::string_view text, size_t index) {
+  return index < text.size() && IsDigit(text[index]);
+}
 
 enum class PieceKind : uint8_t {
   kEnd,  ///< no more pieces; the literal is the rest of the layout

@@ -2,12 +2,14 @@
 
 #include <algorithm>
 
+#include "capi/base/ascii.h"
 #include "capi/data/datetime.h"
 #include "capi/data/datetime_layout_internal.h"
 
 namespace capi::data {
 
 using layout_internal::DaysInMonth;
+using layout_internal::IsDigitAt;
 using layout_internal::IsLeapYear;
 using layout_internal::kMaxFractionDigits;
 using layout_internal::kMonths;
@@ -23,10 +25,6 @@ namespace {
 
 constexpr int kAbsent = -1;
 
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
-bool IsDigitAt(std::string_view text, size_t index) {
-  return index < text.size() && IsDigit(text[index]);
-}
 bool IsFractionMark(char c) { return c == '.' || c == ','; }
 
 /// The parts collected from a text. Numbers that the layout does not have stay kAbsent.

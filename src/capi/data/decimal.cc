@@ -5,6 +5,7 @@
 #include <cmath>
 #include <utility>
 
+#include "capi/base/ascii.h"
 #include "capi/data/decimal_magnitude_internal.h"
 #include "fast_float/fast_float.h"
 
@@ -30,8 +31,6 @@ using magnitude_internal::uint128;
 namespace {
 
 constexpr int kQuotientDecimals = 16;
-
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
 Status BadNumberText(std::string_view text) {
   constexpr size_t kShownChars = 64;

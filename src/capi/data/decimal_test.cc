@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
+#include "capi/base/status.h"
 #include "capi/data/go_format_cases_testing.h"
 
 namespace capi::data {
@@ -20,8 +21,6 @@ BigDecimal Big(std::string_view text) {
   EXPECT_TRUE(result.ok()) << text << ": " << result.status().ToString();
   return result.ok() ? *result : BigDecimal();
 }
-
-std::string ErrorClass(const Status& status) { return InfoOf(status).error_class; }
 
 std::string Hundredths(int128 value) {
   char buffer[48];
@@ -47,9 +46,9 @@ TEST(BigDecimalTest, RefusesWrongText) {
   for (const char* text :
        {"",    " 1",  "1 ",   ".",     "-",   "+",   "-.",    "1e",    "1e+", "e5", "1,5",
         "--1", "+-1", "0x10", "1_000", "inf", "NaN", "1.2.3", "1e5.5", "abc", "1a", "٥"}) {
-    EXPECT_EQ(ErrorClass(BigDecimal::Parse(text).status()), "bad_number_text") << text;
+    EXPECT_EQ(ErrorClassOf(BigDecimal::Parse(text).status()), "bad_number_text") << text;
   }
-  EXPECT_EQ(ErrorClass(BigDecimal::Parse(std::string(40, 'x')).status()), "bad_number_text");
+  EXPECT_EQ(ErrorClassOf(BigDecimal::Parse(std::string(40, 'x')).status()), "bad_number_text");
 }
 
 TEST(BigDecimalTest, CapsDigitsAndScale) {
@@ -57,21 +56,21 @@ TEST(BigDecimalTest, CapsDigitsAndScale) {
   EXPECT_TRUE(BigDecimal::Parse("1e-10000").ok());
   for (const char* text :
        {"1e10001", "1e-10001", "1e99999999999999999999", "1e-9223372036854775808"}) {
-    EXPECT_EQ(ErrorClass(BigDecimal::Parse(text).status()), "number_out_of_range") << text;
+    EXPECT_EQ(ErrorClassOf(BigDecimal::Parse(text).status()), "number_out_of_range") << text;
   }
   EXPECT_TRUE(BigDecimal::Parse(std::string(BigDecimal::kMaxDigits, '7')).ok());
-  EXPECT_EQ(ErrorClass(BigDecimal::Parse(std::string(BigDecimal::kMaxDigits + 1, '7')).status()),
+  EXPECT_EQ(ErrorClassOf(BigDecimal::Parse(std::string(BigDecimal::kMaxDigits + 1, '7')).status()),
             "number_out_of_range");
   EXPECT_TRUE(BigDecimal::Parse(std::string(20000, '0') + "1").ok());
-  EXPECT_EQ(ErrorClass(Big("1e9999").Multiply(Big("1e9999")).status()), "number_out_of_range");
-  EXPECT_EQ(ErrorClass(Big("1e9999").Add(Big("1e-9999")).status()), "number_out_of_range");
-  EXPECT_EQ(ErrorClass(Big("1e10000").Divide(Big("1e-9000")).status()), "number_out_of_range");
+  EXPECT_EQ(ErrorClassOf(Big("1e9999").Multiply(Big("1e9999")).status()), "number_out_of_range");
+  EXPECT_EQ(ErrorClassOf(Big("1e9999").Add(Big("1e-9999")).status()), "number_out_of_range");
+  EXPECT_EQ(ErrorClassOf(Big("1e10000").Divide(Big("1e-9000")).status()), "number_out_of_range");
   EXPECT_EQ(Big("1e-9000").Divide(Big("1e9000"))->ToString(), "0");
 }
 
 TEST(BigDecimalTest, DividesByZero) {
-  EXPECT_EQ(ErrorClass(Big("1").Divide(Big("0.00")).status()), "division_by_zero");
-  EXPECT_EQ(ErrorClass(Big("0").Divide(Big("0")).status()), "division_by_zero");
+  EXPECT_EQ(ErrorClassOf(Big("1").Divide(Big("0.00")).status()), "division_by_zero");
+  EXPECT_EQ(ErrorClassOf(Big("0").Divide(Big("0")).status()), "division_by_zero");
 }
 
 TEST(BigDecimalTest, AgreesWithCases) {
@@ -122,7 +121,7 @@ TEST(BigDecimalTest, ConvertsFloats) {
   EXPECT_EQ(BigDecimal::FromDouble(-0.0)->ToString(), "0");
   EXPECT_EQ(BigDecimal::FromDouble(5e-324)->ToDouble(), 5e-324);
   for (const double value : {std::nan(""), HUGE_VAL, -HUGE_VAL}) {
-    EXPECT_EQ(ErrorClass(BigDecimal::FromDouble(value).status()), "not_finite");
+    EXPECT_EQ(ErrorClassOf(BigDecimal::FromDouble(value).status()), "not_finite");
   }
   EXPECT_EQ(Big("1e400").ToDouble(), HUGE_VAL);
   EXPECT_EQ(Big("-1e400").ToDouble(), -HUGE_VAL);
@@ -138,7 +137,7 @@ TEST(BigDecimalTest, ConvertsInts) {
   EXPECT_EQ(*Big("-9223372036854775808").ToInt(), std::numeric_limits<int64_t>::min());
   EXPECT_EQ(*Big("1e-30").ToInt(), 0);
   for (const char* text : {"9223372036854775808", "-9223372036854775809", "1e19", "1e9000"}) {
-    EXPECT_EQ(ErrorClass(Big(text).ToInt().status()), "number_out_of_range") << text;
+    EXPECT_EQ(ErrorClassOf(Big(text).ToInt().status()), "number_out_of_range") << text;
   }
   EXPECT_EQ(BigDecimal::FromInt(std::numeric_limits<int64_t>::min()).ToString(),
             "-9223372036854775808");
@@ -235,11 +234,11 @@ TEST(HundredthsTest, Parses) {
   EXPECT_EQ(Hundredths(*ParseHundredths("12345678901234567.89")), "12345678901234567.89");
   EXPECT_EQ(Hundredths(*ParseHundredths("999999999999999999999999999999999999.99")),
             "999999999999999999999999999999999999.99");
-  EXPECT_EQ(ErrorClass(ParseHundredths("999999999999999999999999999999999999.995").status()),
+  EXPECT_EQ(ErrorClassOf(ParseHundredths("999999999999999999999999999999999999.995").status()),
             "number_out_of_range");
-  EXPECT_EQ(ErrorClass(ParseHundredths("1e36").status()), "number_out_of_range");
-  EXPECT_EQ(ErrorClass(ParseHundredths("").status()), "bad_number_text");
-  EXPECT_EQ(ErrorClass(ParseHundredths(" 1").status()), "bad_number_text");
+  EXPECT_EQ(ErrorClassOf(ParseHundredths("1e36").status()), "number_out_of_range");
+  EXPECT_EQ(ErrorClassOf(ParseHundredths("").status()), "bad_number_text");
+  EXPECT_EQ(ErrorClassOf(ParseHundredths(" 1").status()), "bad_number_text");
 }
 
 TEST(HundredthsTest, Formats) {

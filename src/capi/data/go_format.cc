@@ -270,6 +270,24 @@ ValueView ViewOf(const Value& value) {
   return std::visit(Visitor(), value);
 }
 
+Value ZeroValue(FieldType type) {
+  switch (type) {
+    case FieldType::kInt:
+      return int64_t{0};
+    case FieldType::kFloat:
+      return 0.0;
+    case FieldType::kString:
+      return std::string();
+    case FieldType::kBool:
+      return false;
+    case FieldType::kDecimal2:
+      return BigDecimal();
+    case FieldType::kDatetime:
+      return Instant::FromMillis(kZeroMomentMillis);
+  }
+  return int64_t{0};
+}
+
 std::string ValueToText(const Value& value) {
   std::string text;
   PrintArgument(ViewOf(value), 'v', Flags(), &text);

@@ -29,6 +29,9 @@ ValueView ViewOf(const Value& value);
 
 /// `%v` / string(x): spec/expressions.md 9.1.
 std::string ValueToText(const Value& value);
+
+/// What a field of this type holds when nothing else is said: 0, "", false, the zero moment.
+Value ZeroValue(FieldType type);
 /// Appends the shortest text that reads back equal, in exponent form when the exponent is < -4 or
 /// >= 6 (spec/expressions.md 9.1).
 void AppendFloatText(double value, std::string* out);

@@ -4,13 +4,13 @@
 #include <cmath>
 #include <limits>
 
+#include "capi/base/ascii.h"
 #include "capi/data/go_format_internal.h"
 #include "fast_float/fast_float.h"
 
 namespace capi::data {
 namespace {
 
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 char Lower(char c) { return static_cast<char>(c | 0x20); }
 
 Status BadNumber(std::string_view what, std::string_view text) {

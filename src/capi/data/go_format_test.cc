@@ -9,14 +9,13 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
+#include "capi/base/status.h"
 #include "capi/data/go_format_cases_testing.h"
 
 namespace capi::data {
 namespace {
 
 using testing_support::ReadCases;
-
-std::string ErrorClass(const Status& status) { return InfoOf(status).error_class; }
 
 double FloatOf(const std::string& text) { return *ParseGoFloat(text); }
 
@@ -249,7 +248,7 @@ TEST(ParseTest, NumbersAgreeWithGo) {
     const std::string text = row["text"];
     const Result<double> real = ParseGoFloat(text);
     if (row.contains("float_error")) {
-      EXPECT_EQ(ErrorClass(real.status()), row["float_error"]);
+      EXPECT_EQ(ErrorClassOf(real.status()), row["float_error"]);
     } else {
       ASSERT_TRUE(real.ok()) << real.status().ToString();
       std::string shown;
@@ -258,7 +257,7 @@ TEST(ParseTest, NumbersAgreeWithGo) {
     }
     const Result<int64_t> integer = ParseGoInt(text);
     if (row.contains("int_error")) {
-      EXPECT_EQ(ErrorClass(integer.status()), row["int_error"]);
+      EXPECT_EQ(ErrorClassOf(integer.status()), row["int_error"]);
     } else {
       ASSERT_TRUE(integer.ok());
       EXPECT_EQ(std::to_string(*integer), row["int"]);
@@ -296,7 +295,7 @@ TEST(ParseTest, CastsAgreeWithExpressionCases) {
     }
     ++checked;
     if (row.contains("error")) {
-      EXPECT_EQ(ErrorClass(status), row["error"]) << row.dump();
+      EXPECT_EQ(ErrorClassOf(status), row["error"]) << row.dump();
     } else {
       EXPECT_EQ(shown, ValueToText(ValueOf(row["result"]))) << row.dump();
     }
@@ -312,7 +311,7 @@ TEST(ParseTest, Bools) {
     EXPECT_FALSE(*ParseGoBool(text)) << text;
   }
   for (const char* text : {"", "tRUE", "yes", " true", "2", "true "}) {
-    EXPECT_EQ(ErrorClass(ParseGoBool(text).status()), "bad_number_text") << text;
+    EXPECT_EQ(ErrorClassOf(ParseGoBool(text).status()), "bad_number_text") << text;
   }
 }
 
@@ -404,13 +403,13 @@ TEST(ScanFormatTest, TellsWhatIsLeftOver) {
 TEST(ScanFormatTest, ErrorsNameFormatAndText) {
   bool left_over = false;
   const Status status = ScanFormat::Compile("$%d").ScanInt("12", &left_over).status();
-  EXPECT_EQ(ErrorClass(status), "bad_number_text");
+  EXPECT_EQ(ErrorClassOf(status), "bad_number_text");
   EXPECT_NE(status.message().find("$%d"), std::string::npos);
   EXPECT_NE(status.message().find("12"), std::string::npos);
   EXPECT_EQ(
-      ErrorClass(ScanFormat::Compile("%d").ScanInt("99999999999999999999", &left_over).status()),
+      ErrorClassOf(ScanFormat::Compile("%d").ScanInt("99999999999999999999", &left_over).status()),
       "number_out_of_range");
-  EXPECT_EQ(ErrorClass(ScanFormat::Compile("%f").ScanFloat("1e400", &left_over).status()),
+  EXPECT_EQ(ErrorClassOf(ScanFormat::Compile("%f").ScanFloat("1e400", &left_over).status()),
             "number_out_of_range");
 }
 

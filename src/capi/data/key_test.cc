@@ -9,18 +9,11 @@
 
 #include "arrow/array/array_base.h"
 #include "capi/data/column.h"
+#include "capi/data/values_testing.h"
 #include "gtest/gtest.h"
 
 namespace capi::data {
 namespace {
-
-using ArrayPtr = std::shared_ptr<arrow::Array>;
-
-ArrayPtr Column(FieldType type, const std::vector<Value>& values) {
-  std::vector<ArrayPtr> pieces;
-  for (const Value& value : values) pieces.push_back(*ConstantColumn(type, value, 1));
-  return *Concatenate(pieces);
-}
 
 KeyComponent Component(FieldType type, bool descending = false, bool ignore_case = false) {
   KeyComponent component;
@@ -71,8 +64,6 @@ void CheckAscending(FieldType type, const std::vector<Value>& values, bool ignor
   }
 }
 
-Value Decimal(const std::string& text) { return *BigDecimal::Parse(text); }
-Value Moment(const std::string& text) { return *ParseRfc3339(text); }
 Value Text(const std::string& text) { return text; }
 
 TEST(Key, OrderOfEveryType) {

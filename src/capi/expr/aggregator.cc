@@ -111,24 +111,6 @@ BlockResult GroupAggregator::Update(int64_t n, const int32_t* groups) {
   return {};
 }
 
-data::Value ZeroValue(data::FieldType type) {
-  switch (type) {
-    case data::FieldType::kInt:
-      return int64_t{0};
-    case data::FieldType::kFloat:
-      return 0.0;
-    case data::FieldType::kString:
-      return std::string();
-    case data::FieldType::kBool:
-      return false;
-    case data::FieldType::kDecimal2:
-      return data::BigDecimal();
-    case data::FieldType::kDatetime:
-      return data::Instant::FromMillis(data::kZeroMomentMillis);
-  }
-  return int64_t{0};
-}
-
 Result<std::unique_ptr<Aggregator>> Aggregator::Make(std::shared_ptr<const Expression> expression,
                                                      std::vector<Variable> inputs,
                                                      const Environment& environment) {

@@ -61,7 +61,4 @@ class GroupAggregator {
   std::vector<Vector> results_;
 };
 
-/// The value of a field type in a group without rows.
-data::Value ZeroValue(data::FieldType type);
-
 }  // namespace capi::expr

@@ -139,24 +139,6 @@ Found FindByLoading(const std::string& text, const std::vector<NamedValue>& vari
   return expression.ok() ? Found{"accepted"} : FoundError(expression.status());
 }
 
-data::Value ZeroValue(data::FieldType type) {
-  switch (type) {
-    case data::FieldType::kInt:
-      return int64_t{0};
-    case data::FieldType::kFloat:
-      return 0.0;
-    case data::FieldType::kString:
-      return std::string();
-    case data::FieldType::kBool:
-      return false;
-    case data::FieldType::kDecimal2:
-      return data::BigDecimal();
-    case data::FieldType::kDatetime:
-      return data::Instant::FromMillis(data::kZeroMomentMillis);
-  }
-  return int64_t{0};
-}
-
 Result<data::Value> EmptyGroup(std::shared_ptr<const Expression> expression) {
   CAPI_ASSIGN_OR_RETURN(std::unique_ptr<Aggregator> aggregator,
                         Aggregator::Make(expression, expression->variables(), Environment()));
@@ -175,7 +157,7 @@ Found FindWithoutRows(const std::string& text, data::FieldType declared) {
   const auto expression = Compile(text, ContextKind::kGroup, scope, declared);
   if (!expression.ok()) return FoundError(expression.status());
   return FoundResult((*expression)->aggregate().has_value() ? EmptyGroup(*expression)
-                                                            : ZeroValue(declared));
+                                                            : data::ZeroValue(declared));
 }
 
 /// A column holds one type: rows that say otherwise cannot be loaded.

@@ -10,7 +10,7 @@ namespace capi::expr {
 namespace {
 
 /// The types of data::Value's alternatives, in their order.
-data::FieldType TypeOfValue(const data::Value& value) {
+data::FieldType FieldTypeOf(const data::Value& value) {
   constexpr data::FieldType kTypes[] = {data::FieldType::kInt,      data::FieldType::kFloat,
                                         data::FieldType::kString,   data::FieldType::kBool,
                                         data::FieldType::kDecimal2, data::FieldType::kDatetime,
@@ -37,7 +37,7 @@ std::string NameOf(const Variable& variable) { return variable.alias + "." + var
 Result<std::vector<Column>> ColumnsOf(const std::vector<std::vector<NamedValue>>& rows) {
   std::vector<Column> columns;
   for (const NamedValue& named : rows.front()) {
-    columns.push_back({named.variable, TypeOfValue(named.value), {}});
+    columns.push_back({named.variable, FieldTypeOf(named.value), {}});
   }
   for (const std::vector<NamedValue>& row : rows) {
     for (Column& column : columns) {
@@ -48,7 +48,7 @@ Result<std::vector<Column>> ColumnsOf(const std::vector<std::vector<NamedValue>>
         return UserError("unknown_variable",
                          "variable has no value in a row: " + NameOf(column.variable));
       }
-      if (TypeOfValue(named->value) != column.type) {
+      if (FieldTypeOf(named->value) != column.type) {
         return UserError("type_mismatch",
                          "variable has values of different types: " + NameOf(column.variable));
       }
@@ -71,7 +71,7 @@ Result<data::Value> EvaluateOnce(std::string_view text, ContextKind context,
                                  std::optional<data::FieldType> declared,
                                  const Environment& environment) {
   if (rows.empty()) {
-    if (declared.has_value()) return ZeroValue(*declared);
+    if (declared.has_value()) return data::ZeroValue(*declared);
     return UserError("wrong_result_type", "without rows the type of the result must be declared");
   }
   CAPI_ASSIGN_OR_RETURN(const std::vector<Column> columns, ColumnsOf(rows));

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <utility>
 
+#include "capi/base/ascii.h"
 #include "capi/expr/evaluator_machine_internal.h"
 #include "capi/expr/evaluator_texts_internal.h"
 #include "capi/expr/kernels_internal.h"
@@ -14,8 +15,6 @@ namespace {
 
 /// A number of at most so many digits fits int64 without a check.
 constexpr int kSafeDigits = 18;
-
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
 /// Optional sign and up to 18 digits. False: use ParseGoInt (also for wrong text).
 bool TryParseInt(std::string_view text, int64_t* value) {

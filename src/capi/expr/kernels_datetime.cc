@@ -1,3 +1,4 @@
+#include "capi/base/time_units.h"
 #include "capi/expr/kernels_internal.h"
 #include "capi/expr/scalar_functions.h"
 
@@ -6,7 +7,6 @@ namespace capi::expr::kernels {
 namespace {
 
 constexpr int64_t kMillisPerSecond = 1000;
-constexpr int64_t kNanosPerMilli = 1000000;
 
 /// An instant as two numbers; zones do not count.
 struct Moment {

@@ -4,6 +4,7 @@
 #include <limits>
 #include <utility>
 
+#include "capi/base/time_units.h"
 #include "capi/expr/function_table_internal.h"
 #include "re2/re2.h"
 #include "utf8proc.h"
@@ -20,8 +21,6 @@ constexpr int kRoundedDecimals = 2;
 constexpr int64_t kMinYear = -9999;
 constexpr int64_t kMaxYear = 9999;
 constexpr int64_t kSecondsPerDay = 86400;
-constexpr int64_t kNanosPerSecond = 1000000000;
-constexpr int64_t kNanosPerMilli = 1000000;
 
 int64_t AsInt(const Value& value) { return std::get<int64_t>(value); }
 double AsFloat(const Value& value) { return std::get<double>(value); }

@@ -2,12 +2,11 @@
 
 #include <string>
 
+#include "capi/base/status.h"
 #include "capi/files/address_internal.h"
 
 namespace capi::files {
 namespace {
-
-std::string ClassOf(const Status& status) { return InfoOf(status).error_class; }
 
 TEST(RedactedTest, HidesPasswordsAndQueries) {
   EXPECT_EQ(Redacted("sftp://joe:secret@h:22/a"), "sftp://joe:...@h:22/a");
@@ -48,7 +47,7 @@ TEST(ParseRemoteTest, Refuses) {
   for (const char* url :
        {"http:///a", "http://h:0/a", "http://h:65536/a", "http://h:x/a", "http://[::1/a",
         "http://h\n/a", "http://h:/a", "/local", "sftp://u@/a"}) {
-    EXPECT_EQ(ClassOf(ParseRemote(url).status()), "bad_address") << url;
+    EXPECT_EQ(ErrorClassOf(ParseRemote(url).status()), "bad_address") << url;
   }
 }
 
@@ -83,7 +82,7 @@ TEST(ParseS3Test, OtherHttpsAddressesStayHttps) {
 TEST(ParseS3Test, Refuses) {
   for (const char* url : {"s3:///k", "s3://bucket", "s3://bucket/", "s3://u@bucket/k",
                           "s3://bucket:80/k", "s3://bu$ket/k", "https://s3.amazonaws.com/bucket"}) {
-    EXPECT_EQ(ClassOf(ParseS3(url).status()), "bad_address") << url;
+    EXPECT_EQ(ErrorClassOf(ParseS3(url).status()), "bad_address") << url;
   }
 }
 

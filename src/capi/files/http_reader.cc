@@ -5,14 +5,13 @@
 #include <optional>
 #include <utility>
 
+#include "capi/base/time_units.h"
 #include "capi/files/address_internal.h"
 #include "capi/files/backend_internal.h"
 
 namespace capi::files {
 
 namespace {
-
-constexpr int64_t kNanosPerSecond = 1000000000;
 
 std::optional<int64_t> ParseNumber(std::string_view text) {
   int64_t number = 0;

@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "capi/base/status.h"
 #include "capi/base/test_directory.h"
 #include "capi/files/files.h"
 #include "capi/files/sha256.h"
@@ -171,7 +172,6 @@ class HttpTest : public testing::Test {
     if (record != nullptr) *record = read;
     return text;
   }
-  static std::string ClassOf(const Status& status) { return InfoOf(status).error_class; }
 
   std::unique_ptr<Files> files_ = Files::Make(Env::Default(), FastOptions()).ValueOrDie();
 };
@@ -213,7 +213,7 @@ TEST_F(HttpTest, AFileThatChangesWhileItIsReadIsNoticed) {
     return content(request);
   }};
   const Status status = ReadText(server.Url()).status();
-  EXPECT_EQ(ClassOf(status), "input_changed") << status;
+  EXPECT_EQ(ErrorClassOf(status), "input_changed") << status;
 }
 
 TEST_F(HttpTest, AFileThatChangedSinceItWasPinned) {
@@ -231,7 +231,7 @@ TEST_F(HttpTest, AFileThatChangedSinceItWasPinned) {
     etag = "\"v2\"";
   }
   const auto input = files_->OpenText(server.Url(), pinned).ValueOrDie();
-  EXPECT_EQ(ClassOf(input->WaitFor(1, exec::CancelToken()).status()), "input_changed");
+  EXPECT_EQ(ErrorClassOf(input->WaitFor(1, exec::CancelToken()).status()), "input_changed");
 }
 
 TEST_F(HttpTest, TroubleThatPasses) {
@@ -264,7 +264,7 @@ TEST_F(HttpTest, StatusesOfTheServer) {
       return Head(line, line.starts_with("204") ? "" : "Content-Length: 0\r\n");
     }};
     const Status status = ReadText(server.Url()).status();
-    EXPECT_EQ(ClassOf(status), error_class) << answer << status;
+    EXPECT_EQ(ErrorClassOf(status), error_class) << answer << status;
     EXPECT_EQ(KindOf(status), ErrorKind::kUser);
     EXPECT_LE(server.requests().size(), 2u);
   }
@@ -334,7 +334,7 @@ TEST_F(HttpTest, RedirectsThatAreNotFollowed) {
     Server server{[location](const std::string&) {
       return Head("301 There", "Location: " + std::string(location) + "\r\nContent-Length: 0\r\n");
     }};
-    EXPECT_EQ(ClassOf(ReadText(server.Url()).status()), "bad_redirect") << location;
+    EXPECT_EQ(ErrorClassOf(ReadText(server.Url()).status()), "bad_redirect") << location;
     EXPECT_LE(server.requests().size(), 11u);
   }
 }
@@ -358,7 +358,7 @@ TEST_F(HttpTest, WebScriptsDoNotReachThisMachine) {
   // As an address in several spellings, and by a name that leads here.
   for (const char* host : {"127.0.0.1", "localhost", "127.1", "0x7f000001", "2130706433", "0"}) {
     const Status status = files_->Fetch(server.Url("/a", host)).status();
-    EXPECT_EQ(ClassOf(status), "address_refused") << host << status;
+    EXPECT_EQ(ErrorClassOf(status), "address_refused") << host << status;
     EXPECT_EQ(KindOf(status), ErrorKind::kUser);
   }
   EXPECT_TRUE(server.requests().empty());
@@ -380,7 +380,8 @@ TEST_F(HttpTest, RedirectsAreJudgedToo) {
   }};
   EXPECT_EQ(files_->Fetch(server.Url("/ok", "127.0.0.2")).ValueOrDie(), "text");
   for (const char* path : {"/address", "/name"}) {
-    EXPECT_EQ(ClassOf(files_->Fetch(server.Url(path, "127.0.0.2")).status()), "address_refused")
+    EXPECT_EQ(ErrorClassOf(files_->Fetch(server.Url(path, "127.0.0.2")).status()),
+              "address_refused")
         << path;
   }
   EXPECT_EQ(server.Count(" /ok"), 2);
@@ -436,13 +437,13 @@ TEST_F(HttpTest, SmallFilesHaveALimit) {
   options.max_small_file_bytes = 100;
   Use(options);
   Server server{Content(std::string(1000, 'x'))};
-  EXPECT_EQ(ClassOf(files_->Fetch(server.Url()).status()), "file_too_large");
+  EXPECT_EQ(ErrorClassOf(files_->Fetch(server.Url()).status()), "file_too_large");
 }
 
 TEST_F(HttpTest, WritingIsRefused) {
   SinkPlan plan;
   const auto record = [](const SinkPlan&) { return Status::OK(); };
-  EXPECT_EQ(ClassOf(files_->CreateSink("https://h/x", record, &plan).status()),
+  EXPECT_EQ(ErrorClassOf(files_->CreateSink("https://h/x", record, &plan).status()),
             "unsupported_scheme");
 }
 
@@ -451,7 +452,7 @@ TEST_F(HttpTest, BadCaPath) {
   FilesOptions options;
   for (const std::string& path : {directory / "missing", directory / ""}) {
     options.ca_path = path;
-    EXPECT_EQ(ClassOf(Files::Make(Env::Default(), options).status()), "bad_ca_path");
+    EXPECT_EQ(ErrorClassOf(Files::Make(Env::Default(), options).status()), "bad_ca_path");
   }
 }
 

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "capi/base/posix_file.h"
+#include "capi/base/time_units.h"
 #include "capi/files/input_internal.h"
 #include "capi/files/sha256.h"
 #include "capi/files/sliding_text_internal.h"
@@ -231,8 +232,6 @@ std::string ToJson(const InputRecord& record) {
   json["url"] = record.url;
   json["size"] = record.size;
   if (record.mtime_ns != 0) {
-    constexpr int64_t kNanosPerSecond = 1000000000;
-    constexpr int64_t kNanosPerMilli = 1000000;
     const auto seconds = static_cast<time_t>(record.mtime_ns / kNanosPerSecond);
     tm parts{};
     gmtime_r(&seconds, &parts);

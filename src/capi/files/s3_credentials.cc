@@ -14,11 +14,6 @@ namespace {
 /// Keys of roles change long before they expire; asking the provider again costs little.
 constexpr int64_t kKeepNanos = int64_t{60} * 1000000000;
 
-std::string Variable(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? "" : value;
-}
-
 /// The SDK must be shut down before the process ends.
 class SdkLifetime {
  public:
@@ -56,8 +51,9 @@ Result<std::optional<AwsCredentials>> AskSdk() {
 }  // namespace
 
 Result<std::optional<AwsCredentials>> S3CredentialSource::Get() {
-  const AwsCredentials variables{Variable("AWS_ACCESS_KEY_ID"), Variable("AWS_SECRET_ACCESS_KEY"),
-                                 Variable("AWS_SESSION_TOKEN")};
+  const AwsCredentials variables{EnvironmentVariable("AWS_ACCESS_KEY_ID"),
+                                 EnvironmentVariable("AWS_SECRET_ACCESS_KEY"),
+                                 EnvironmentVariable("AWS_SESSION_TOKEN")};
   if (!variables.access_key.empty() && !variables.secret_key.empty()) return variables;
   const std::lock_guard lock(mutex_);
   if (looked_ && env_->MonotonicNanos() - looked_nanos_ < kKeepNanos) return found_;

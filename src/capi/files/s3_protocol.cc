@@ -45,11 +45,6 @@ std::string ReplaceEntities(std::string_view text) {
   return result;
 }
 
-std::string Variable(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? "" : value;
-}
-
 std::string Trimmed(std::string_view text) {
   const size_t begin = text.find_first_not_of(" \t\r");
   if (begin == std::string_view::npos) return "";
@@ -57,6 +52,11 @@ std::string Trimmed(std::string_view text) {
 }
 
 }  // namespace
+
+std::string EnvironmentVariable(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
 
 std::string CanonicalQuery(const S3Query& query) {
   std::vector<std::string> parts;
@@ -136,11 +136,11 @@ std::optional<std::string> XmlText(std::string_view xml, std::string_view tag) {
 
 std::string ConfiguredS3Region() {
   for (const char* name : {"AWS_REGION", "AWS_DEFAULT_REGION"}) {
-    if (const std::string region = Variable(name); !region.empty()) return region;
+    if (const std::string region = EnvironmentVariable(name); !region.empty()) return region;
   }
-  std::string path = Variable("AWS_CONFIG_FILE");
-  if (path.empty()) path = Variable("HOME") + "/.aws/config";
-  std::string profile = Variable("AWS_PROFILE");
+  std::string path = EnvironmentVariable("AWS_CONFIG_FILE");
+  if (path.empty()) path = EnvironmentVariable("HOME") + "/.aws/config";
+  std::string profile = EnvironmentVariable("AWS_PROFILE");
   if (profile.empty()) profile = "default";
   std::ifstream file(path);
   std::string line;

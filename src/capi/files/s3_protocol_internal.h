@@ -16,6 +16,9 @@
 
 namespace capi::files {
 
+/// "" when it is not set.
+std::string EnvironmentVariable(const char* name);
+
 struct AwsCredentials {
   std::string access_key;
   std::string secret_key;

@@ -13,13 +13,13 @@
 #include <utility>
 
 #include "capi/base/log.h"
+#include "capi/base/time_units.h"
 #include "capi/files/sftp_session_internal.h"
 
 namespace capi::files {
 
 namespace {
 
-constexpr int64_t kNanosPerSecond = 1000000000;
 constexpr int kDefaultPort = 22;
 
 Status InitializeSsh() {

@@ -8,6 +8,7 @@
 
 #include "capi/base/fault_env.h"
 #include "capi/base/fault_point.h"
+#include "capi/base/status.h"
 #include "capi/base/test_directory.h"
 
 namespace capi::files {
@@ -28,7 +29,6 @@ class SinkTest : public testing::Test {
     return sink->Seal();
   }
   std::vector<std::string> Names() { return env_->ListDirectory(directory_ / "out").ValueOrDie(); }
-  static std::string ClassOf(const Status& status) { return InfoOf(status).error_class; }
 
   const TestDirectory directory_;
   std::unique_ptr<FaultEnv> env_;
@@ -107,7 +107,7 @@ TEST_F(SinkTest, MissingDirectory) {
        {directory_ / "missing/result.csv", std::string("/dev/null/result.csv")}) {
     const Status status = PlanSink(env_.get(), path).status();
     EXPECT_EQ(KindOf(status), ErrorKind::kUser) << status;
-    EXPECT_EQ(ClassOf(status), "directory_not_found") << status;
+    EXPECT_EQ(ErrorClassOf(status), "directory_not_found") << status;
     EXPECT_NE(status.message().find(ParentOf(path)), std::string::npos) << status;
   }
 }
@@ -123,17 +123,17 @@ TEST_F(SinkTest, TargetIsNotAFile) {
   for (const std::string& path : {target_, target_ + "/", std::string("/dev/null")}) {
     const Status status = PlanSink(env_.get(), path).status();
     EXPECT_EQ(KindOf(status), ErrorKind::kUser);
-    EXPECT_EQ(ClassOf(status), "target_not_a_file") << status;
+    EXPECT_EQ(ErrorClassOf(status), "target_not_a_file") << status;
   }
 }
 
 TEST_F(SinkTest, OtherSchemes) {
   for (const char* url : {"https://h/x", "s3://b/x", "sftp://u@h/x", "ftp://h/x"}) {
-    EXPECT_EQ(ClassOf(PlanSink(env_.get(), url).status()), "unsupported_scheme");
+    EXPECT_EQ(ErrorClassOf(PlanSink(env_.get(), url).status()), "unsupported_scheme");
   }
   EXPECT_EQ(PlanSink(env_.get(), "s3://b/x").status().message(),
             "writing s3 addresses is not possible here: s3://b/x");
-  EXPECT_EQ(ClassOf(PlanSink(env_.get(), "").status()), "bad_address");
+  EXPECT_EQ(ErrorClassOf(PlanSink(env_.get(), "").status()), "bad_address");
 }
 
 TEST_F(SinkTest, UseAfterSealing) {

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "capi/base/status.h"
 #include "capi/base/test_directory.h"
 
 namespace capi::files {
@@ -58,7 +59,6 @@ class SourceTest : public testing::Test {
     ASSERT_TRUE(file->Append(content).ok());
     ASSERT_TRUE(file->Close().ok());
   }
-  static std::string ClassOf(const Status& status) { return InfoOf(status).error_class; }
 
   Env* const env_ = Env::Default();
   const TestDirectory directory_;
@@ -83,20 +83,20 @@ TEST_F(SourceTest, NoticesChangedInputs) {
   Write(directory_ / "new", "a,b\n");
   ASSERT_TRUE(env_->Rename(directory_ / "new", path).ok());
   const Status status = OpenInput(env_, path, &pinned).status();
-  EXPECT_EQ(ClassOf(status), "input_changed");
+  EXPECT_EQ(ErrorClassOf(status), "input_changed");
   EXPECT_NE(status.message().find(path), std::string::npos) << status;
   EXPECT_NE(status.message().find(ToText(pinned)), std::string::npos) << status;
   ASSERT_TRUE(env_->RemoveFile(path).ok());
-  EXPECT_EQ(ClassOf(OpenInput(env_, path, &pinned).status()), "file_not_found");
+  EXPECT_EQ(ErrorClassOf(OpenInput(env_, path, &pinned).status()), "file_not_found");
 }
 
 TEST_F(SourceTest, RefusesWhatIsNotAFile) {
   for (const std::string& path : {directory_.path(), std::string("/dev/null")}) {
-    EXPECT_EQ(ClassOf(OpenInput(env_, path, nullptr).status()), "not_a_file");
-    EXPECT_EQ(ClassOf(FingerprintOf(env_, path).status()), "not_a_file");
+    EXPECT_EQ(ErrorClassOf(OpenInput(env_, path, nullptr).status()), "not_a_file");
+    EXPECT_EQ(ErrorClassOf(FingerprintOf(env_, path).status()), "not_a_file");
   }
-  EXPECT_EQ(ClassOf(OpenInput(env_, "", nullptr).status()), "bad_address");
-  EXPECT_EQ(ClassOf(OpenInput(env_, "file://", nullptr).status()), "bad_address");
+  EXPECT_EQ(ErrorClassOf(OpenInput(env_, "", nullptr).status()), "bad_address");
+  EXPECT_EQ(ErrorClassOf(OpenInput(env_, "file://", nullptr).status()), "bad_address");
 }
 
 TEST_F(SourceTest, RefusesOtherSchemes) {
@@ -107,11 +107,11 @@ TEST_F(SourceTest, RefusesOtherSchemes) {
          {FingerprintOf(env_, url).status(), OpenInput(env_, url, nullptr).status(),
           fetcher->Fetch(url).status()}) {
       EXPECT_EQ(KindOf(status), ErrorKind::kUser);
-      EXPECT_EQ(ClassOf(status), "unsupported_scheme");
+      EXPECT_EQ(ErrorClassOf(status), "unsupported_scheme");
       EXPECT_EQ(status.message(), "reading " + scheme + " addresses is not possible here: " + url);
     }
   }
-  EXPECT_EQ(ClassOf(fetcher->Fetch("gopher://host/x").status()), "unsupported_scheme");
+  EXPECT_EQ(ErrorClassOf(fetcher->Fetch("gopher://host/x").status()), "unsupported_scheme");
 }
 
 TEST_F(SourceTest, FetchesSmallFiles) {
@@ -120,9 +120,9 @@ TEST_F(SourceTest, FetchesSmallFiles) {
   Write(path, "{}");
   EXPECT_EQ(fetcher->Fetch(path).ValueOrDie(), "{}");
   EXPECT_EQ(fetcher->Fetch("file://" + path).ValueOrDie(), "{}");
-  EXPECT_EQ(ClassOf(fetcher->Fetch(directory_ / "missing").status()), "file_not_found");
-  EXPECT_EQ(ClassOf(fetcher->Fetch(directory_.path()).status()), "not_a_file");
-  EXPECT_EQ(ClassOf(fetcher->Fetch("").status()), "bad_address");
+  EXPECT_EQ(ErrorClassOf(fetcher->Fetch(directory_ / "missing").status()), "file_not_found");
+  EXPECT_EQ(ErrorClassOf(fetcher->Fetch(directory_.path()).status()), "not_a_file");
+  EXPECT_EQ(ErrorClassOf(fetcher->Fetch("").status()), "bad_address");
 }
 
 }  // namespace

@@ -46,7 +46,7 @@ CsvOutputColumn Column(const std::string& header, FieldType type, const std::str
   return {{header, type}, header, format};
 }
 
-std::string Rows(const CsvWriteOptions& options, const Arrays& columns) {
+std::string RowsText(const CsvWriteOptions& options, const Arrays& columns) {
   std::string out;
   const auto formatter = CsvFormatter::Make(options).ValueOrDie();
   const Status status = formatter->AppendRows(columns, columns.at(0)->length(), &out);
@@ -63,9 +63,9 @@ TEST(CsvWriter, HeaderEndsWithCrLfAndRowsWithLf) {
   EXPECT_EQ(out, "id,\"q,uote\"\r\n");
   const Arrays columns = {Values(FieldType::kInt, {int64_t{7}, int64_t{-8}}),
                           Values(FieldType::kString, {std::string("x"), std::string("")})};
-  EXPECT_EQ(Rows(options, columns), "00007,x\n-0008,\n");
+  EXPECT_EQ(RowsText(options, columns), "00007,x\n-0008,\n");
   options.crlf = true;
-  EXPECT_EQ(Rows(options, columns), "00007,x\r\n-0008,\r\n");
+  EXPECT_EQ(RowsText(options, columns), "00007,x\r\n-0008,\r\n");
 }
 
 TEST(CsvWriter, QuotesWhatWouldNotReadBack) {
@@ -77,7 +77,7 @@ TEST(CsvWriter, QuotesWhatWouldNotReadBack) {
               std::string("a text longer than one vector with, a comma"), std::string(" plain ")}),
       Values(FieldType::kString, {std::string("\""), std::string(";"), std::string(","),
                                   std::string(""), std::string("x"), std::string("y")})};
-  EXPECT_EQ(Rows(options, columns),
+  EXPECT_EQ(RowsText(options, columns),
             "\"a,b\",\"\"\"\"\n\"e\"\"f\",;\n\"g\nh\",\",\"\n\"i\rj\",\n"
             "\"a text longer than one vector with, a comma\",x\n plain ,y\n");
 }
@@ -88,10 +88,10 @@ TEST(CsvWriter, QuotesForOtherSeparators) {
   options.columns = {Column("a", FieldType::kString, "%s"),
                      Column("b", FieldType::kString, "<%s>")};
   const auto text = Values(FieldType::kString, {std::string("a,b;c"), std::string("a,b")});
-  EXPECT_EQ(Rows(options, {text, text}), "\"a,b;c\";\"<a,b;c>\"\na,b;<a,b>\n");
+  EXPECT_EQ(RowsText(options, {text, text}), "\"a,b;c\";\"<a,b;c>\"\na,b;<a,b>\n");
   options.separator = "||";
   const auto bars = Values(FieldType::kString, {std::string("a|b"), std::string("a||b")});
-  EXPECT_EQ(Rows(options, {bars, bars}), "a|b||<a|b>\n\"a||b\"||\"<a||b>\"\n");
+  EXPECT_EQ(RowsText(options, {bars, bars}), "a|b||<a|b>\n\"a||b\"||\"<a||b>\"\n");
 }
 
 TEST(CsvWriter, NumbersAreQuotedWhenTheSeparatorIsInThem) {
@@ -102,13 +102,13 @@ TEST(CsvWriter, NumbersAreQuotedWhenTheSeparatorIsInThem) {
   options.columns = {Column("a", FieldType::kInt, "%d"), Column("b", FieldType::kDecimal2, "%s"),
                      Column("c", FieldType::kFloat, "%.1f")};
   options.separator = ".";
-  EXPECT_EQ(Rows(options, columns), "-5.\"1.00\".\"1.5\"\n");
+  EXPECT_EQ(RowsText(options, columns), "-5.\"1.00\".\"1.5\"\n");
   options.separator = "-";
-  EXPECT_EQ(Rows(options, columns), "\"-5\"-1.00-1.5\n");
+  EXPECT_EQ(RowsText(options, columns), "\"-5\"-1.00-1.5\n");
   options.separator = ",";
   options.columns[0].format = "%d, or so";
   options.columns[1].format = "\"%s\"";
-  EXPECT_EQ(Rows(options, columns), "\"-5, or so\",\"\"\"1.00\"\"\",1.5\n");
+  EXPECT_EQ(RowsText(options, columns), "\"-5, or so\",\"\"\"1.00\"\"\",1.5\n");
 }
 
 TEST(CsvWriter, DatetimesOutsideOfFourDigitYearsGoByTheRules) {
@@ -116,8 +116,8 @@ TEST(CsvWriter, DatetimesOutsideOfFourDigitYearsGoByTheRules) {
   options.columns = {Column("t", FieldType::kDatetime, "2006-01-02 15:04:05.000")};
   data::Instant late;
   late.seconds = data::DaysFromCivil(12345, 6, 7) * 86400;
-  EXPECT_EQ(Rows(options, {Values(FieldType::kDatetime,
-                                  {data::Instant::FromMillis(data::kZeroMomentMillis), late})}),
+  EXPECT_EQ(RowsText(options, {Values(FieldType::kDatetime,
+                                      {data::Instant::FromMillis(data::kZeroMomentMillis), late})}),
             "0001-01-01 00:00:00.000\n12345-06-07 00:00:00.000\n");
 }
 
@@ -130,9 +130,9 @@ TEST(CsvWriter, WideLayoutsPrintLikeNarrowOnes) {
   zoned.offset = 7200;
   zoned.has_zone = true;
   const auto large = data::BigDecimal::Parse("12345678901234567890.5").ValueOrDie();
-  EXPECT_EQ(Rows(options,
-                 {Values(FieldType::kDecimal2, {large, data::BigDecimal::FromInt(-1)}),
-                  Values(FieldType::kDatetime, {zoned, data::Instant::FromMillis(1704164645678)})}),
+  EXPECT_EQ(RowsText(options, {Values(FieldType::kDecimal2, {large, data::BigDecimal::FromInt(-1)}),
+                               Values(FieldType::kDatetime,
+                                      {zoned, data::Instant::FromMillis(1704164645678)})}),
             "12345678901234567890.50,2024-01-02T05:04:05.678+02:00\n"
             "     -1.00,2024-01-02T03:04:05.678Z\n");
 }
@@ -273,8 +273,9 @@ TEST(CsvWriter, LargeBatchesAndCellsArriveWhole) {
     texts.emplace_back(std::string(static_cast<size_t>(row == 1500 ? 1 << 20 : row % 90), 'x'));
     expected += std::to_string(row) + "," + std::get<std::string>(texts.back()) + "\n";
   }
-  EXPECT_EQ(Rows(options, {Values(FieldType::kInt, numbers), Values(FieldType::kString, texts)}),
-            expected);
+  EXPECT_EQ(
+      RowsText(options, {Values(FieldType::kInt, numbers), Values(FieldType::kString, texts)}),
+      expected);
 }
 
 TEST(CsvCellFormat, CountsDigits) {

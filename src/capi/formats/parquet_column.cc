@@ -11,6 +11,7 @@
 #include "arrow/array/util.h"
 #include "arrow/buffer.h"
 #include "arrow/util/decimal.h"
+#include "capi/base/time_units.h"
 #include "capi/data/column.h"
 #include "capi/data/datetime.h"
 #include "capi/data/decimal.h"
@@ -24,7 +25,6 @@ namespace {
 using data::FieldType;
 using data::int128;
 
-constexpr int64_t kNanosPerSecond = 1000000000;
 constexpr int64_t kSecondsPerDay = 86400;
 constexpr int64_t kJulianDayOf1970 = 2440588;
 /// Years 0 to 9999.

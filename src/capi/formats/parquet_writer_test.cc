@@ -26,7 +26,7 @@ std::shared_ptr<arrow::Array> Ints(const std::vector<int64_t>& values) {
   return builder.Finish().ValueOrDie();
 }
 
-std::shared_ptr<arrow::Array> Texts(const std::vector<std::string>& values) {
+std::shared_ptr<arrow::Array> TextColumn(const std::vector<std::string>& values) {
   arrow::StringBuilder builder;
   EXPECT_TRUE(builder.AppendValues(values).ok());
   return builder.Finish().ValueOrDie();
@@ -48,7 +48,7 @@ std::string Write(const exec::Context& context, const ParquetWriteOptions& optio
   for (size_t begin = 0; begin < numbers.size(); begin += block_rows) {
     const size_t end = std::min(numbers.size(), begin + block_rows);
     const ParquetColumns columns = {Ints({numbers.begin() + begin, numbers.begin() + end}),
-                                    Texts({texts.begin() + begin, texts.begin() + end})};
+                                    TextColumn({texts.begin() + begin, texts.begin() + end})};
     int64_t bad_row = -1;
     const auto rows = static_cast<int64_t>(end - begin);
     EXPECT_TRUE(writer->Append(writer->Prepare(columns, rows, &bad_row).ValueOrDie(), rows).ok());
@@ -215,7 +215,8 @@ TEST(ParquetWriter, FailingSinkEndsTheWriting) {
                       }).ValueOrDie();
   int64_t bad_row = -1;
   ASSERT_TRUE(
-      writer->Append(writer->Prepare({Ints({1}), Texts({"a"})}, 1, &bad_row).ValueOrDie(), 1).ok());
+      writer->Append(writer->Prepare({Ints({1}), TextColumn({"a"})}, 1, &bad_row).ValueOrDie(), 1)
+          .ok());
   EXPECT_EQ(writer->Finish().message(), "disk full");
 }
 

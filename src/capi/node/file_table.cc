@@ -126,7 +126,7 @@ class FileTableRunner : public NodeRunner {
       formats::ParquetColumn& wanted = parquet_options_.columns.emplace_back();
       wanted.field = column.field;
       wanted.name = column.parquet_name;
-      wanted.default_value = column.default_value.value_or(script::ZeroValue(column.field.type));
+      wanted.default_value = column.default_value.value_or(data::ZeroValue(column.field.type));
       wanted.wanted = std::find(used.begin(), used.end(), column.field.name) != used.end();
     }
   }

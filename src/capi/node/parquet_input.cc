@@ -38,7 +38,7 @@ data::Value DefaultOf(const script::FileReaderColumn& column, data::FieldType ty
         script::ParseColumnDefault(type, column.default_text, column.format);
     if (value.ok()) return *std::move(value);
   }
-  return script::ZeroValue(type);
+  return data::ZeroValue(type);
 }
 
 }  // namespace

@@ -114,10 +114,10 @@ class PyCalcRunner : public NodeRunner {
 
   /// Bytes that the inputs of formulas take on their way.
   Result<int64_t> BytesOf(const store::Table::ScanBatch& scan) const {
-    constexpr int64_t kFixedBytes = 16;
+    constexpr int64_t kFixedValueBytes = 16;
     int64_t bytes = 0;
     for (size_t i = 0; i < inputs_.size(); ++i) {
-      bytes += scan.num_rows * kFixedBytes;
+      bytes += scan.num_rows * kFixedValueBytes;
       if (program_->inputs[i].type != data::FieldType::kString) continue;
       CAPI_ASSIGN_OR_RETURN(const auto texts, data::StringReader::Make(*scan.columns[inputs_[i]]));
       for (int64_t row = 0; row < scan.num_rows; ++row) {

@@ -7,11 +7,11 @@ namespace capi::node {
 namespace {
 
 const std::vector<data::Field>& Fields() {
-  static const std::vector<data::Field> kFields = {{"id", FieldType::kInt},
-                                                   {"name", FieldType::kString},
-                                                   {"price", FieldType::kDecimal2},
-                                                   {"born", FieldType::kDatetime}};
-  return kFields;
+  static const std::vector<data::Field> kTableFields = {{"id", FieldType::kInt},
+                                                        {"name", FieldType::kString},
+                                                        {"price", FieldType::kDecimal2},
+                                                        {"born", FieldType::kDatetime}};
+  return kTableFields;
 }
 
 class PyCalcTest : public NodeTest {

@@ -21,10 +21,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double SecondsSince(Clock::time_point begin) {
-  return std::chrono::duration<double>(Clock::now() - begin).count();
-}
-
 std::string Encoded(const std::string& text) {
   std::string encoded;
   for (const char c : text) {
@@ -40,6 +36,12 @@ std::string Encoded(const std::string& text) {
 }
 
 }  // namespace
+
+std::string NameOfKind(const testing::TestParamInfo<BrokerKind>& info) { return info.param.name; }
+
+double SecondsSince(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
 
 std::string ToUrl(const AmqpAddress& address) {
   return (address.tls ? "amqps://" : "amqp://") + Encoded(address.user) + ":" +

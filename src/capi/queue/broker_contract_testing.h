@@ -3,6 +3,7 @@
 // What every Broker over a real server has to do: the suites of broker_contract_test.cc and
 // broker_trouble_test.cc, which each implementation instantiates with its Fixture.
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -57,6 +58,10 @@ struct BrokerKind {
   std::string name;
   std::function<std::unique_ptr<BrokerFixture>()> make;
 };
+
+/// For INSTANTIATE_TEST_SUITE_P.
+std::string NameOfKind(const testing::TestParamInfo<BrokerKind>& info);
+double SecondsSince(std::chrono::steady_clock::time_point begin);
 
 /// "amqp://user:password@host:port/vhost", encoded.
 std::string ToUrl(const AmqpAddress& address);

@@ -13,10 +13,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double SecondsSince(Clock::time_point begin) {
-  return std::chrono::duration<double>(Clock::now() - begin).count();
-}
-
 void ExpectUnavailable(const Status& status) {
   EXPECT_EQ(KindOf(status), ErrorKind::kRetriable) << status;
   EXPECT_EQ(InfoOf(status).error_class, "broker_unavailable") << status;

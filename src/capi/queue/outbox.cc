@@ -3,6 +3,7 @@
 #include <numeric>
 
 #include "capi/base/log.h"
+#include "capi/base/time_units.h"
 #include "capi/queue/broker_errors_internal.h"
 #include "capi/queue/outbox_internal.h"
 
@@ -10,7 +11,6 @@ namespace capi::queue {
 
 namespace {
 
-constexpr int64_t kNanosPerMilli = 1000000;
 constexpr int64_t kIdleMillis = 60000;
 constexpr int64_t kRefusalPauseMillis = 100;  // doubled each time
 constexpr int kMostRefusals = 6;

@@ -95,28 +95,10 @@ std::string_view Trimmed(std::string_view text) {
   return text.substr(begin, text.find_last_not_of(kBlanks) - begin + 1);
 }
 
-data::Value ZeroValue(data::FieldType type) {
-  switch (type) {
-    case data::FieldType::kInt:
-      return int64_t{0};
-    case data::FieldType::kFloat:
-      return 0.0;
-    case data::FieldType::kString:
-      return std::string();
-    case data::FieldType::kBool:
-      return false;
-    case data::FieldType::kDecimal2:
-      return data::BigDecimal();
-    case data::FieldType::kDatetime:
-      return data::Instant::FromMillis(data::kZeroMomentMillis);
-  }
-  return int64_t{0};
-}
-
 Result<data::Value> ParseFieldDefault(data::FieldType type, std::string_view text) {
   const std::string_view trimmed = Trimmed(text);
   if (trimmed.empty()) {
-    return ZeroValue(type);
+    return data::ZeroValue(type);
   }
   return AsDefault(type, trimmed, ParseAs(type, trimmed, kDefaultLayout, true), kDefaultLayout);
 }

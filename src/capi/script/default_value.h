@@ -10,9 +10,6 @@
 
 namespace capi::script {
 
-/// What a field of this type holds when nothing else is said: 0, "", false, the zero moment.
-data::Value ZeroValue(data::FieldType type);
-
 /// `default_value` of a table field; surrounding white space does not count. Class
 /// "bad_default_value".
 Result<data::Value> ParseFieldDefault(data::FieldType type, std::string_view text);

@@ -139,7 +139,7 @@ void CheckPrintFormat(const FileColumn& column, const ColumnSpots& spots, LoadSt
   if (column.field.type == data::FieldType::kDatetime) {
     return;
   }
-  data::Value sample = ZeroValue(column.field.type);
+  data::Value sample = data::ZeroValue(column.field.type);
   if (column.field.type == data::FieldType::kDecimal2) {
     sample = std::string("0.00");  // Decimals are printed as text with two decimals.
   }

@@ -2,13 +2,13 @@
 
 #include <algorithm>
 
+#include "capi/base/ascii.h"
 #include "capi/script/position_tree.h"
 
 namespace capi::script {
 
 namespace {
 
-bool IsLetter(char c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'); }
 bool IsWordCharacter(char c) { return IsLetter(c) || (c >= '0' && c <= '9') || c == '_'; }
 bool IsWord(std::string_view name) {
   return std::all_of(name.begin(), name.end(), IsWordCharacter);

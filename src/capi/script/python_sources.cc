@@ -6,7 +6,7 @@ namespace capi::script {
 
 namespace {
 
-bool IsNameCharacter(char c) {
+bool IsIdentifierByte(char c) {
   return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' ||
          static_cast<unsigned char>(c) >= 0x80;
 }
@@ -39,7 +39,7 @@ class Scanner {
     bool has_default = false;
   };
 
-  bool IsName(size_t at) const { return at < text_.size() && IsNameCharacter(text_[at]); }
+  bool IsName(size_t at) const { return at < text_.size() && IsIdentifierByte(text_[at]); }
 
   /// Passes one character, or a whole string or comment, and counts brackets.
   void Step() {

@@ -45,7 +45,7 @@ void ReadField(const TreeEntry& entry, const std::string& path, NodeDraft* draft
   const Spot expression = StringSpot(&map, "expression");
   const TreeNode* default_value = map.String("default_value");
   map.WarnUnknown();
-  field.default_value = ZeroValue(field.field.type);
+  field.default_value = data::ZeroValue(field.field.type);
   const bool parse_default = type.has_value() && default_value != nullptr &&
                              default_value->kind != TreeNode::Kind::kUnresolved;
   if (parse_default) {

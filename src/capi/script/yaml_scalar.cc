@@ -2,13 +2,12 @@
 #include <cmath>
 #include <cstdio>
 
+#include "capi/base/ascii.h"
 #include "capi/script/yaml_scalar_internal.h"
 
 namespace capi::script {
 
 namespace {
-
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
 bool OneOf(std::string_view text, std::initializer_list<std::string_view> words) {
   for (const std::string_view word : words) {

@@ -12,6 +12,7 @@
 
 #include "capi/base/fault_point.h"
 #include "capi/base/log.h"
+#include "capi/base/time_units.h"
 #include "capi/files/files.h"
 #include "capi/service/daemon/keyspace_worker.h"
 #include "capi/service/engine_parts.h"
@@ -25,7 +26,6 @@ namespace capi::service {
 
 namespace {
 
-constexpr int64_t kNanosPerMilli = 1000000;
 /// Between looks at the state; more when a look takes long.
 constexpr int64_t kLookMillis = 300;
 constexpr int64_t kPausesPerLook = 10;

@@ -19,7 +19,7 @@ using state::RunStatus;
 using workflow::CopyNode;
 using workflow::ReadNode;
 using workflow::ScriptText;
-using workflow::TestDirectory;
+using workflow::TestFiles;
 using workflow::WriteNode;
 
 /// Runs that this process executes on the server of CAPI_TEST_CASSANDRA (host:port), each test in a
@@ -70,7 +70,7 @@ class ClusterEngineTest : public testing::Test {
     EXPECT_TRUE(directory_.List("data/.cluster").empty());
   }
 
-  TestDirectory directory_;
+  TestFiles directory_;
   config::Config config_;
   std::string keyspace_;
   std::shared_ptr<Cluster> cluster_;

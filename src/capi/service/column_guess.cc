@@ -2,6 +2,7 @@
 #include <charconv>
 #include <cstdio>
 
+#include "capi/base/ascii.h"
 #include "capi/data/go_format.h"
 #include "capi/service/column_guess_internal.h"
 
@@ -79,8 +80,6 @@ const std::vector<data::TimeLayout>& Layouts() {
   }();
   return *layouts;
 }
-
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
 bool IsBlank(std::string_view cell) {
   return cell.find_first_not_of(" \t\r\n\v\f") == std::string_view::npos;
@@ -181,7 +180,7 @@ std::string_view DefaultOf(FieldType type) {
 
 }  // namespace
 
-CellKind KindOf(std::string_view cell) {
+CellKind CellKindOf(std::string_view cell) {
   if (IsBlank(cell)) return CellKind::kBlank;
   const std::string_view text = WithoutBlanksInFront(cell);
   const NumberShape shape = ShapeOf(text);
@@ -203,7 +202,7 @@ CellKind KindOf(std::string_view cell) {
 }
 
 bool LooksTyped(std::string_view cell) {
-  const CellKind kind = KindOf(cell);
+  const CellKind kind = CellKindOf(cell);
   if (kind != CellKind::kString) return kind != CellKind::kBlank && kind != CellKind::kNullText;
   bool exact = false;
   return MayBeDatetime(cell) &&
@@ -263,7 +262,7 @@ bool ColumnGuess::AddDatetime(std::string_view cell, int64_t line) {
 
 void ColumnGuess::Add(std::string_view cell, int64_t line) {
   ++num_cells_;
-  CellKind kind = KindOf(cell);
+  CellKind kind = CellKindOf(cell);
   if (kind == CellKind::kString && AddDatetime(cell, line)) kind = CellKind::kDatetime;
   if (options_.original_rules && kind == CellKind::kNullText) kind = CellKind::kString;
   seen(kind).Add(cell, line);

@@ -41,7 +41,7 @@ enum class CellKind : uint8_t {
 constexpr size_t kNumCellKinds = 8;
 
 /// The kind of a cell, without looking at others; not kDatetime, which depends on layouts.
-CellKind KindOf(std::string_view cell);
+CellKind CellKindOf(std::string_view cell);
 /// True for numbers, booleans and texts that are datetimes by one of the known layouts.
 bool LooksTyped(std::string_view cell);
 

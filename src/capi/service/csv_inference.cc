@@ -72,7 +72,8 @@ char DetectSeparator(std::string_view text) {
 bool LooksLikeHeader(const std::vector<std::string>& cells) {
   std::set<std::string_view> seen;
   for (const std::string& cell : cells) {
-    const bool word = KindOf(cell) == CellKind::kString || KindOf(cell) == CellKind::kNullText;
+    const bool word =
+        CellKindOf(cell) == CellKind::kString || CellKindOf(cell) == CellKind::kNullText;
     if (!word || LooksTyped(cell) || !seen.insert(cell).second) return false;
   }
   return true;

@@ -20,7 +20,7 @@ namespace {
 using state::NodeStatus;
 using state::RunStatus;
 
-const Results& Expected() {
+const Results& UndisturbedResults() {
   static const Results* const expected = [] {
     SimulatedWorld world(0);
     const Result<RunSummary> summary = world.Run(2);
@@ -48,8 +48,8 @@ std::string CheckState(SimulatedWorld* world) {
   Env* env = world->env();
   for (const std::string& name : env->ListDirectory(world->output_directory()).ValueOrDie()) {
     if (name.ends_with(".tmp")) continue;
-    const auto found = Expected().files.find(name);
-    if (found == Expected().files.end() ||
+    const auto found = UndisturbedResults().files.find(name);
+    if (found == UndisturbedResults().files.end() ||
         env->ReadFile(world->output_directory() + "/" + name).ValueOrDie() != found->second) {
       return "output file is not whole: " + name;
     }
@@ -79,7 +79,7 @@ std::string CheckRecovery(SimulatedWorld* world, int64_t memory_limit) {
   if (!summary->AllSucceeded()) return "with space: " + Describe(summary->error);
   const Result<Results> results = world->Read();
   if (!results.ok()) return Describe(results.status());
-  return results->DifferenceFrom(Expected());
+  return results->DifferenceFrom(UndisturbedResults());
 }
 
 /// Fills the disk at the k-th write below `place` for every k until a run gets through; returns
@@ -119,7 +119,7 @@ int64_t FillAtEveryWrite(const std::function<std::string(const SimulatedWorld&)>
 class DiskFullTest : public testing::Test {
  protected:
   void SetUp() override {
-    (void)Expected();
+    (void)UndisturbedResults();
     SetLogLevel(LogLevel::kOff);
   }
   void TearDown() override {
@@ -275,7 +275,7 @@ TEST_P(InputChangeTest, AfterItWasReadChangesNothing) {
   summary = world.Run(2);
   ASSERT_TRUE(summary.ok() && summary->AllSucceeded());
   EXPECT_TRUE(summary->resumed);
-  EXPECT_EQ(world.Read()->DifferenceFrom(Expected()), "");
+  EXPECT_EQ(world.Read()->DifferenceFrom(UndisturbedResults()), "");
 }
 
 INSTANTIATE_TEST_SUITE_P(Ways, InputChangeTest,

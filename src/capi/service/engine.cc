@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "capi/base/fault_point.h"
+#include "capi/base/time_units.h"
 #include "capi/service/engine_parts.h"
 #include "capi/service/keyspace.h"
 #include "capi/service/run_start.h"
@@ -42,7 +43,6 @@ Result<RunSummary> EngineImpl::RunScript(const RunOptions& options,
                                          const std::function<void(const RunSummary&)>& on_start) {
   Env* env = parts_->env();
   const int64_t begin_nanos = env->MonotonicNanos();
-  constexpr int64_t kNanosPerMilli = 1000000;
   RunSummary summary;
   summary.data_directory = parts_->options().data_directory;
   CAPI_ASSIGN_OR_RETURN(std::optional<PreparedRun> prepared,

@@ -25,7 +25,7 @@ using state::RunStatus;
 using workflow::CopyNode;
 using workflow::ReadNode;
 using workflow::ScriptText;
-using workflow::TestDirectory;
+using workflow::TestFiles;
 using workflow::WriteNode;
 
 constexpr int kRows = 500;
@@ -86,7 +86,7 @@ class EngineTest : public testing::Test {
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   }
 
-  TestDirectory directory_;
+  TestFiles directory_;
   std::string input_;
   std::string script_;
   std::string expected_;

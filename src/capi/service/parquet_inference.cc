@@ -46,7 +46,7 @@ class ParquetKeys {
     for (const size_t column : columns_) {
       const FileSchemaColumn& found = schema.columns[column];
       options_.columns.push_back(
-          {{found.header, found.type}, found.header, script::ZeroValue(found.type), true});
+          {{found.header, found.type}, found.header, data::ZeroValue(found.type), true});
     }
   }
 
@@ -123,7 +123,7 @@ void AddColumn(const formats::ParquetColumnInfo& info, FileSchema* schema) {
     schema->notes.push_back({SchemaNote::Kind::kChanges, 0, name + ": " + info.change});
   }
   if (info.num_nulls > 0) {
-    const std::string zero = data::ValueToText(script::ZeroValue(*info.type));
+    const std::string zero = data::ValueToText(data::ZeroValue(*info.type));
     schema->notes.push_back({SchemaNote::Kind::kChanges, 0,
                              name + ": " + std::to_string(info.num_nulls) + " nulls become " +
                                  (zero.empty() ? "empty texts" : zero) +

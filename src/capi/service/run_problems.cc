@@ -3,11 +3,12 @@
 #include <algorithm>
 #include <map>
 
+#include "capi/base/time_units.h"
+
 namespace capi::service {
 
 namespace {
 
-constexpr int64_t kNanosPerMilli = 1000000;
 /// A run that stands still for this long deserves a word.
 constexpr int64_t kPatienceNanos = 15000 * kNanosPerMilli;
 constexpr int64_t kLookNanos = 5000 * kNanosPerMilli;

@@ -14,7 +14,7 @@ namespace {
 using workflow::CopyNode;
 using workflow::ReadNode;
 using workflow::ScriptText;
-using workflow::TestDirectory;
+using workflow::TestFiles;
 using workflow::WriteNode;
 
 class TableCqlTest : public testing::Test {
@@ -33,7 +33,7 @@ class TableCqlTest : public testing::Test {
     return TableCql(*script_, {"ks", 3, start_nodes}).ValueOrDie();
   }
 
-  TestDirectory directory_;
+  TestFiles directory_;
   std::shared_ptr<const script::Script> script_;
 };
 

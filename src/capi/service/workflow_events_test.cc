@@ -18,7 +18,7 @@ using state::RunStatus;
 using workflow::CopyNode;
 using workflow::ReadNode;
 using workflow::ScriptText;
-using workflow::TestDirectory;
+using workflow::TestFiles;
 using workflow::WriteNode;
 
 NodeEvent Event(int64_t ts, int64_t run_id, const std::string& node, int64_t batch,
@@ -87,7 +87,7 @@ class WorkflowEventsTest : public testing::Test {
     ASSERT_TRUE(Engine::Make(options).ValueOrDie()->RunScript(run, nullptr)->AllSucceeded());
   }
 
-  TestDirectory directory_;
+  TestFiles directory_;
   KeyspaceOptions location_;
 };
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "capi/base/log.h"
+#include "capi/base/time_units.h"
 #include "capi/workflow/keyspace_lock.h"
 
 namespace capi::workflow {
@@ -102,7 +103,6 @@ Status LeaseKeeper::Close() {
 }
 
 Result<int64_t> LeaseWatcher::Observe() {
-  constexpr int64_t kNanosPerMilli = 1000000;
   CAPI_ASSIGN_OR_RETURN(const std::vector<state::OwnerRecord> owners, state_->Owners());
   const int64_t now = env_->MonotonicNanos();
   std::map<state::OwnerId, Seen> seen;

@@ -20,7 +20,7 @@ class LeaseTest : public testing::Test {
     options.path = directory_.Path("state.db");
     state_ = state::OpenSqliteStore(Env::Default(), options).ValueOrDie();
   }
-  TestDirectory directory_;
+  TestFiles directory_;
   std::unique_ptr<state::StateStore> state_;
 };
 
@@ -75,7 +75,7 @@ TEST_F(LeaseTest, AWatcherExpiresOnlyAfterALeaseTimeWithoutRenewal) {
 }
 
 TEST(KeyspaceLockTest, SecondHolderIsRefusedAndNamesTheFirst) {
-  const TestDirectory directory;
+  const TestFiles directory;
   EXPECT_FALSE(KeyspaceLock::IsHeld(directory.Path()).ValueOrDie());
   {
     const auto lock = KeyspaceLock::Acquire(directory.Path()).ValueOrDie();
@@ -89,7 +89,7 @@ TEST(KeyspaceLockTest, SecondHolderIsRefusedAndNamesTheFirst) {
 }
 
 TEST(KeyspaceLockTest, AMissingDirectoryIsAnEnvironmentError) {
-  const TestDirectory directory;
+  const TestFiles directory;
   EXPECT_EQ(KindOf(KeyspaceLock::Acquire(directory.Path("missing")).status()),
             ErrorKind::kEnvironment);
 }

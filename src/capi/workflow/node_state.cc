@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "capi/base/time_units.h"
 #include "capi/workflow/attempt_records.h"
 #include "capi/workflow/node_state_internal.h"
 
@@ -145,7 +146,6 @@ std::vector<std::pair<int64_t, int64_t>> NodeState::OpenRanges() const {
 }
 
 NodeSnapshot NodeState::Snapshot(int64_t now_nanos) const {
-  constexpr int64_t kNanosPerMilli = 1000000;
   NodeSnapshot snapshot;
   snapshot.name = record.name;
   snapshot.type = record.type;

@@ -8,6 +8,7 @@
 
 #include "capi/base/fault_point.h"
 #include "capi/base/log.h"
+#include "capi/base/time_units.h"
 #include "capi/workflow/attempt_records.h"
 #include "capi/workflow/run_executor_internal.h"
 
@@ -20,7 +21,6 @@ using state::NodeStatus;
 
 namespace {
 
-constexpr int64_t kNanosPerMilli = 1000000;
 /// How long a commit may wait for others to share its sync.
 constexpr int64_t kMaxUnsyncedMillis = 100;
 

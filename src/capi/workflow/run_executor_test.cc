@@ -185,7 +185,7 @@ class RunExecutorTest : public testing::Test {
         .count;
   }
 
-  TestDirectory directory_;
+  TestFiles directory_;
   std::string input_;
   Env* env_ = Env::Default();
   const std::unique_ptr<files::Files> files_ = files::Files::Make(Env::Default(), {}).ValueOrDie();

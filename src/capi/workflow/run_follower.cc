@@ -6,17 +6,14 @@
 #include <algorithm>
 #include <utility>
 
+#include "capi/base/time_units.h"
 #include "capi/workflow/run_executor_internal.h"
 
 namespace capi::workflow {
 
 using state::NodeStatus;
 
-namespace {
-
-constexpr int64_t kNanosPerMilli = 1000000;
-
-}  // namespace
+namespace {}  // namespace
 
 Status RunExecutorImpl::RefreshNodes() {
   CAPI_ASSIGN_OR_RETURN(const std::vector<state::NodeRecord> records,

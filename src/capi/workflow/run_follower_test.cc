@@ -191,7 +191,7 @@ class SharedRunTest : public testing::TestWithParam<std::string> {
     });
   }
 
-  TestDirectory directory_;
+  TestFiles directory_;
   std::string input_;
   Env* env_ = Env::Default();
   const std::unique_ptr<files::Files> files_ = files::Files::Make(Env::Default(), {}).ValueOrDie();

@@ -101,7 +101,7 @@ TEST_F(RunPlanTest, ResumesOnlyTheSameWork) {
 }
 
 TEST_F(RunPlanTest, WhoeverContinuesARunCanLoadItsScriptAgain) {
-  TestDirectory directory;
+  TestFiles directory;
   script::LoadOptions options;
   options.script_url = directory.Write(
       "s.json", ScriptText({ReadNode("a", {"{dir}/1.csv"}), CopyNode("c", "a", 3)}));

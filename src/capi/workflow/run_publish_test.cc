@@ -105,7 +105,7 @@ class RunPublishTest : public testing::Test {
     EXPECT_EQ(directory_.Read("out/out.csv"), "rows 3\n");
   }
 
-  TestDirectory directory_;
+  TestFiles directory_;
   Env* env_ = Env::Default();
   const std::unique_ptr<files::Files> files_ = files::Files::Make(Env::Default(), {}).ValueOrDie();
   exec::MemoryBudget memory_{0};

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "capi/base/log.h"
+#include "capi/base/time_units.h"
 #include "capi/workflow/attempt_records.h"
 
 namespace capi::workflow {
@@ -13,8 +14,6 @@ using state::FileState;
 using state::NodeStatus;
 
 namespace {
-
-constexpr int64_t kNanosPerMilli = 1000000;
 
 /// What one round knows about the batches that files belong to.
 class BatchLookup {

@@ -106,9 +106,9 @@ inline std::shared_ptr<const script::Script> ParseScript(const std::string& text
 }
 
 /// Made for the running test, removed at the end.
-class TestDirectory {
+class TestFiles {
  public:
-  TestDirectory() {
+  TestFiles() {
     const auto* test = testing::UnitTest::GetInstance()->current_test_info();
     std::string name = std::string("capi_") + test->test_suite_name() + "_" + test->name() + "_" +
                        std::to_string(getpid());
@@ -119,7 +119,7 @@ class TestDirectory {
     std::filesystem::remove_all(path_);
     std::filesystem::create_directories(path_);
   }
-  ~TestDirectory() { std::filesystem::remove_all(path_); }
+  ~TestFiles() { std::filesystem::remove_all(path_); }
   std::string Path(const std::string& name = "") const {
     return name.empty() ? path_.string() : (path_ / name).string();
   }

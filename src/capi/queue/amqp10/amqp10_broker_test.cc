@@ -99,12 +99,10 @@ class ArtemisFixture : public BrokerFixture {
   Amqp10Options options_;
 };
 
-std::string NameOf(const testing::TestParamInfo<BrokerKind>& info) { return info.param.name; }
-
 const BrokerKind kArtemis = {"Artemis", [] { return std::make_unique<ArtemisFixture>(); }};
 
-INSTANTIATE_TEST_SUITE_P(Amqp10, BrokerContract, testing::Values(kArtemis), NameOf);
-INSTANTIATE_TEST_SUITE_P(Amqp10, BrokerTrouble, testing::Values(kArtemis), NameOf);
+INSTANTIATE_TEST_SUITE_P(Amqp10, BrokerContract, testing::Values(kArtemis), NameOfKind);
+INSTANTIATE_TEST_SUITE_P(Amqp10, BrokerTrouble, testing::Values(kArtemis), NameOfKind);
 
 TEST(Amqp10Retry, RejectedMessagesGoTheWayOfTheBroker) {
   ArtemisFixture fixture;

@@ -7,11 +7,11 @@
 #include <tuple>
 #include <vector>
 
+#include "capi/base/time_units.h"
+
 namespace capi::queue {
 
 namespace {
-
-constexpr int64_t kNanosPerMilli = 1000000;
 
 struct ByHint {
   bool operator()(const Message& left, const Message& right) const {

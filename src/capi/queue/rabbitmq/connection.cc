@@ -10,6 +10,7 @@
 #include <charconv>
 #include <utility>
 
+#include "capi/base/time_units.h"
 #include "capi/queue/broker_errors_internal.h"
 #include "capi/queue/rabbitmq/connection_internal.h"
 
@@ -17,7 +18,6 @@ namespace capi::queue {
 
 namespace {
 
-constexpr int64_t kNanosPerMilli = 1000000;
 constexpr int kFrameMax = 131072;
 
 timeval ToTimeval(int64_t milliseconds) {

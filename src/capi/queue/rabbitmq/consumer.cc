@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "capi/base/log.h"
+#include "capi/base/time_units.h"
 #include "capi/queue/broker_errors_internal.h"
 #include "capi/queue/outbox_internal.h"
 #include "capi/queue/rabbitmq/consumer_internal.h"
@@ -12,8 +13,7 @@ namespace capi::queue {
 
 namespace {
 
-constexpr int64_t kNanosPerMilli = 1000000;
-constexpr int64_t kIdleMillis = 60000;
+constexpr int64_t kIdleWaitMillis = 60000;
 constexpr int kMostFramesAtOnce = 1024;
 /// Idle checks until an idle connection is replaced.
 constexpr int64_t kMostIdleChecks = 12;
@@ -84,7 +84,7 @@ Status RabbitMqConsumer::Serve(RabbitMqConnection* connection) {
     if (!busy) {
       CAPI_RETURN_NOT_OK(CheckService(connection));
       const int64_t early =
-          options_.early_settle_ms > 0 ? options_.early_settle_ms / 4 + 1 : kIdleMillis;
+          options_.early_settle_ms > 0 ? options_.early_settle_ms / 4 + 1 : kIdleWaitMillis;
       CAPI_RETURN_NOT_OK(connection->Wait(wake_, std::min(options_.idle_check_ms, early)));
     }
   }

@@ -94,8 +94,6 @@ class CompatibleFixture : public RabbitMqFixture {
   bool marks_redelivery() override { return false; }
 };
 
-std::string NameOf(const testing::TestParamInfo<BrokerKind>& info) { return info.param.name; }
-
 const BrokerKind kQuorum = {"RabbitMqQuorum", [] { return std::make_unique<RabbitMqFixture>(); }};
 const BrokerKind kClassic = {"RabbitMqClassic",
                              [] { return std::make_unique<RabbitMqFixture>(false); }};
@@ -103,8 +101,8 @@ const BrokerKind kCompatible = {"RabbitMqCompatible",
                                 [] { return std::make_unique<CompatibleFixture>(); }};
 
 INSTANTIATE_TEST_SUITE_P(RabbitMq, BrokerContract, testing::Values(kQuorum, kClassic, kCompatible),
-                         NameOf);
-INSTANTIATE_TEST_SUITE_P(RabbitMq, BrokerTrouble, testing::Values(kQuorum), NameOf);
+                         NameOfKind);
+INSTANTIATE_TEST_SUITE_P(RabbitMq, BrokerTrouble, testing::Values(kQuorum), NameOfKind);
 
 class RabbitMq : public testing::Test {
  protected:

@@ -6,12 +6,12 @@
 #include <utility>
 
 #include "capi/base/log.h"
+#include "capi/base/time_units.h"
 
 namespace capi::service {
 
 namespace {
 
-constexpr int64_t kNanosPerMilli = 1000000;
 /// Rounds of housekeeping within a lease time.
 constexpr int64_t kRoundsPerLease = 3;
 /// Pause before the keyspace is tried again after an error: doubled each time.

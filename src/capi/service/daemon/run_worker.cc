@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "capi/base/log.h"
+#include "capi/base/time_units.h"
 #include "capi/script/loader.h"
 #include "capi/service/daemon/timed_fetcher.h"
 #include "capi/service/input_patterns.h"
@@ -16,8 +17,8 @@ namespace capi::service {
 namespace {
 
 /// Pause before an executor is made anew: doubled with each failure.
-constexpr int64_t kFirstPauseMillis = 500;
-constexpr int64_t kLongestPauseMillis = 15000;
+constexpr int64_t kFirstRetryMillis = 500;
+constexpr int64_t kLongestRetryMillis = 15000;
 
 std::string RunName(const RunWorkerSetting& setting) {
   return setting.keyspace_name + " run " + std::to_string(setting.run_id);
@@ -188,15 +189,14 @@ Result<bool> RunWorker::ExecuteOnce() {
 
 void RunWorker::Work() {
   bool ended = false;
-  int64_t pause_ms = kFirstPauseMillis;
+  int64_t pause_ms = kFirstRetryMillis;
   while (true) {
     const auto began = setting_.parts->env()->MonotonicNanos();
     const Result<bool> result = ExecuteOnce();
     ended = result.ok() && *result;
     if (ended) break;
-    constexpr int64_t kNanosPerMilli = 1000000;
-    if (setting_.parts->env()->MonotonicNanos() - began > kLongestPauseMillis * kNanosPerMilli) {
-      pause_ms = kFirstPauseMillis;  // it went well for a while
+    if (setting_.parts->env()->MonotonicNanos() - began > kLongestRetryMillis * kNanosPerMilli) {
+      pause_ms = kFirstRetryMillis;  // it went well for a while
     }
     std::unique_lock lock(mutex_);
     const auto given_up = [this] { return !drain_.ok() || !cancel_.ok(); };
@@ -209,7 +209,7 @@ void RunWorker::Work() {
     Tell(result.status());
     lock.lock();
     if (wakeup_.wait_for(lock, std::chrono::milliseconds(pause_ms), given_up)) break;
-    pause_ms = std::min(pause_ms * 2, kLongestPauseMillis);
+    pause_ms = std::min(pause_ms * 2, kLongestRetryMillis);
   }
   {
     const std::lock_guard lock(mutex_);

@@ -2,12 +2,11 @@
 
 #include <algorithm>
 
+#include "capi/base/ascii.h"
+
 namespace capi::state {
 
 namespace {
-
-bool IsLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
 constexpr size_t kMaxKeyspaceLength = 48;  // the server's limit
 

@@ -11,13 +11,13 @@
 
 namespace capi::state {
 
-namespace {
-
 /// What the functions of a VFS work with.
-struct Access {
+struct FaultAccess {
   sqlite3_vfs* base = nullptr;
   FaultEnv* env = nullptr;
 };
+
+namespace {
 
 /// What SQLite allocates for an open file; the file of SQLite's own VFS lies behind it.
 struct FaultFile {
@@ -123,10 +123,12 @@ sqlite3_io_methods Methods() {
 }
 const sqlite3_io_methods kMethods = Methods();
 
-const Access& AccessOf(sqlite3_vfs* vfs) { return *static_cast<const Access*>(vfs->pAppData); }
+const FaultAccess& AccessOf(sqlite3_vfs* vfs) {
+  return *static_cast<const FaultAccess*>(vfs->pAppData);
+}
 
 int Open(sqlite3_vfs* vfs, const char* name, sqlite3_file* file, int flags, int* flags_out) {
-  const Access& access = AccessOf(vfs);
+  const FaultAccess& access = AccessOf(vfs);
   FaultFile* self = Of(file);
   std::memset(static_cast<void*>(file), 0, sizeof(FaultFile));
   self->env = access.env;
@@ -179,7 +181,7 @@ int FullPathname(sqlite3_vfs*, const char* name, int size, char* full) {
 }  // namespace
 
 struct FaultVfs::Registration {
-  Access access;
+  FaultAccess access;
   sqlite3_vfs vfs = {};
 };
 

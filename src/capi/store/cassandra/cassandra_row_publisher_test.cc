@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "capi/base/fault_point.h"
+#include "capi/base/status.h"
 #include "capi/cql/tcp_proxy_test.h"
 #include "capi/data/key.h"
 #include "capi/store/rows/table_ddl.h"
@@ -81,7 +82,6 @@ class RowPublisherTest : public AnyStoreTest {
                            const std::vector<data::Value>& values) {
     return Must(data::KeyText(components, values));
   }
-  static std::string ErrorClass(const Status& status) { return InfoOf(status).error_class; }
   static KeyComponent Of(const std::string& field, FieldType type, bool descending = false,
                          bool ignore_case = false) {
     KeyComponent component;
@@ -413,13 +413,13 @@ TEST_F(RowPublisherTest, WrongScripts) {
   TableSchema schema = TextTable(false);
   schema.fields[0].name = "select";
   const auto reserved = Must(Build(schema, {{MakeBatch({Ints({1}), Strings({"x"})})}}));
-  EXPECT_EQ(ErrorClass(Publish(*reserved)), "reserved_cql_word");
+  EXPECT_EQ(ErrorClassOf(Publish(*reserved)), "reserved_cql_word");
 
   schema = TextTable(false);
   schema.name += "2";
   const auto fine = Must(Build(schema, {{MakeBatch({Ints({1}), Strings({"x"})})}}));
   const Status options = Publish(*fine, "WITH nonsense = 1");
-  EXPECT_EQ(ErrorClass(options), "bad_table_options") << options.ToString();
+  EXPECT_EQ(ErrorClassOf(options), "bad_table_options") << options.ToString();
   EXPECT_NE(options.message().find("nonsense"), std::string::npos);
   ASSERT_OK(Publish(*fine));
 }
@@ -429,7 +429,7 @@ TEST_F(RowPublisherTest, RowsThatServersDoNotTake) {
   schema.indexes[0].components[0].text_length = 70000;
   const auto key = Must(Build(schema, {{MakeBatch({Ints({1, 2}), Strings({"", "x"})})}}));
   const Status too_long = Publish(*key);
-  EXPECT_EQ(ErrorClass(too_long), "key_too_long");
+  EXPECT_EQ(ErrorClassOf(too_long), "key_too_long");
   EXPECT_EQ(KindOf(too_long), ErrorKind::kUser);
   EXPECT_NE(too_long.message().find("row 0 of " + TableName()), std::string::npos);
 
@@ -437,7 +437,7 @@ TEST_F(RowPublisherTest, RowsThatServersDoNotTake) {
   const auto large =
       Must(Build(schema, {{MakeBatch({Strings({"x", std::string(16 << 20, 'y')})})}}));
   const Status too_large = Publish(*large);
-  EXPECT_EQ(ErrorClass(too_large), "row_too_large");
+  EXPECT_EQ(ErrorClassOf(too_large), "row_too_large");
   EXPECT_NE(too_large.message().find("row 1 of " + prefix_ + "_large_00001"), std::string::npos);
 
   // Nothing of ours foresees this one: an empty key.
@@ -447,7 +447,7 @@ TEST_F(RowPublisherTest, RowsThatServersDoNotTake) {
   schema.indexes[0].components[0].text_length = 0;
   const auto empty = Must(Build(schema, {{MakeBatch({Ints({1}), Strings({"x"})})}}));
   const Status refused = Publish(*empty);
-  EXPECT_EQ(ErrorClass(refused), "row_refused") << refused.ToString();
+  EXPECT_EQ(ErrorClassOf(refused), "row_refused") << refused.ToString();
   EXPECT_EQ(KindOf(refused), ErrorKind::kUser);
   EXPECT_NE(refused.message().find(prefix_ + "_empty_00001"), std::string::npos);
 }

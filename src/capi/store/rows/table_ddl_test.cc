@@ -1,5 +1,6 @@
 #include "capi/store/rows/table_ddl.h"
 
+#include "capi/base/status.h"
 #include "gtest/gtest.h"
 
 namespace capi::store {
@@ -16,8 +17,6 @@ TableSchema Orders() {
   schema.indexes = {{"idx_orders_note", false, {}}, {"idx_orders_id", true, {}}};
   return schema;
 }
-
-std::string ClassOf(const Status& status) { return InfoOf(status).error_class; }
 
 TEST(TableDdlTest, SortedColumnsOfAllTypes) {
   const TableDdl ddl = MakeTableDdl(Orders(), {"ks", 7, ""}).ValueOrDie();
@@ -55,27 +54,27 @@ TEST(TableDdlTest, PhysicalNames) {
 
 TEST(TableDdlTest, NamesThatCassandraCannotHold) {
   const std::string longest(42, 'a');
-  EXPECT_EQ(ClassOf(PhysicalTableName(longest, 100000).status()), "name_too_long");
-  EXPECT_EQ(ClassOf(PhysicalTableName("t", -1).status()), "bad_run_id");
+  EXPECT_EQ(ErrorClassOf(PhysicalTableName(longest, 100000).status()), "name_too_long");
+  EXPECT_EQ(ErrorClassOf(PhysicalTableName("t", -1).status()), "bad_run_id");
 
   TableSchema schema = Orders();
   schema.indexes[0].name = "idx_" + longest;
-  EXPECT_EQ(ClassOf(MakeTableDdl(schema, {"ks", 1, ""}).status()), "name_too_long");
+  EXPECT_EQ(ErrorClassOf(MakeTableDdl(schema, {"ks", 1, ""}).status()), "name_too_long");
   schema = Orders();
   schema.name = longest + "a";
-  EXPECT_EQ(ClassOf(MakeTableDdl(schema, {"ks", 1, ""}).status()), "name_too_long");
+  EXPECT_EQ(ErrorClassOf(MakeTableDdl(schema, {"ks", 1, ""}).status()), "name_too_long");
 
   for (const char* word : {"order", "Token", "WITH", "add"}) {
     schema = Orders();
     schema.fields.push_back({word, FieldType::kInt});
     const Status status = MakeTableDdl(schema, {"ks", 1, ""}).status();
-    EXPECT_EQ(ClassOf(status), "reserved_cql_word");
+    EXPECT_EQ(ErrorClassOf(status), "reserved_cql_word");
     EXPECT_NE(status.message().find(word), std::string::npos);
   }
   for (const char* name : {"ID", "RowId", "Batch_Idx"}) {
     schema = Orders();
     schema.fields.push_back({name, FieldType::kInt});
-    EXPECT_EQ(ClassOf(MakeTableDdl(schema, {"ks", 1, ""}).status()), "duplicate_cql_name");
+    EXPECT_EQ(ErrorClassOf(MakeTableDdl(schema, {"ks", 1, ""}).status()), "duplicate_cql_name");
   }
   // Words that Cassandra takes for names.
   schema = Orders();

@@ -144,24 +144,6 @@ TableSchema GetSchema(ByteReader* in) {
 
 }  // namespace
 
-data::Value ZeroValue(data::FieldType type) {
-  switch (type) {
-    case data::FieldType::kInt:
-      return int64_t{0};
-    case data::FieldType::kFloat:
-      return 0.0;
-    case data::FieldType::kString:
-      return std::string();
-    case data::FieldType::kBool:
-      return false;
-    case data::FieldType::kDecimal2:
-      return data::BigDecimal();
-    case data::FieldType::kDatetime:
-      return data::Instant::FromMillis(data::kZeroMomentMillis);
-  }
-  return int64_t{0};
-}
-
 Status TableLayout::AssignSlots() {
   places.assign(types.size(), Place{});
   for (size_t g = 0; g < groups.size(); ++g) {

@@ -53,7 +53,4 @@ struct TableDescription {
   static Result<TableDescription> Parse(std::string_view bytes);
 };
 
-/// The value 0, "", false, zero moment: what stands where nothing may be read.
-data::Value ZeroValue(data::FieldType type);
-
 }  // namespace capi::store

@@ -9,12 +9,6 @@
 
 namespace capi::store {
 
-namespace {
-
-BlobId IdOf(const FileRef& ref) { return {ref.run_id, ref.owner, ref.id}; }
-
-}  // namespace
-
 void PutWindow::Acquire(int64_t bytes) {
   std::unique_lock<std::mutex> lock(mutex_);
   changed_.wait(lock, [&] { return bytes_ == 0 || bytes_ + bytes <= max_bytes_; });
@@ -168,7 +162,7 @@ SharedFiles::~SharedFiles() {
 }
 
 std::string SharedFiles::PathOf(const FileRef& file, FileType /*type*/) const {
-  return DescribeBlob(IdOf(file));
+  return DescribeBlob(BlobIdOf(file));
 }
 
 BlobId SharedFiles::NewId(int64_t run_id) {
@@ -259,7 +253,7 @@ Result<std::shared_ptr<MappedFile>> SharedFiles::MapUnfinished(SequentialFile* c
 Status SharedFiles::SyncContainers(const std::vector<Placement>& ends) {
   CAPI_FAULT_POINT("store.before_sync");
   for (const Placement& end : ends) {
-    const BlobId id = IdOf(end.file);
+    const BlobId id = BlobIdOf(end.file);
     if (id.owner != options_.owner) {
       return BugError("attempt was not written by this process: " + DescribeBlob(id));
     }
@@ -286,7 +280,7 @@ Result<std::shared_ptr<MappedFile>> SharedFiles::Map(const FileRef& file, FileTy
   }
   // The size of a file is known from its only manifest; headers need not be read, because a piece
   // knows whose it is.
-  return cache_->Map(IdOf(file), min_size, file.piece_bytes);
+  return cache_->Map(BlobIdOf(file), min_size, file.piece_bytes);
 }
 
 }  // namespace capi::store

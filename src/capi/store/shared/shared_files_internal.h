@@ -22,6 +22,8 @@
 
 namespace capi::store {
 
+inline BlobId BlobIdOf(const FileRef& ref) { return {ref.run_id, ref.owner, ref.id}; }
+
 /// Bounds the bytes that were handed to the store and are not acknowledged. Thread-safe.
 class PutWindow {
  public:

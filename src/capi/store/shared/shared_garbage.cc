@@ -8,12 +8,6 @@
 
 namespace capi::store {
 
-namespace {
-
-BlobId IdOf(const FileRef& ref) { return {ref.run_id, ref.owner, ref.id}; }
-
-}  // namespace
-
 Status SharedFiles::FindLive(const std::vector<std::string>& manifests, std::set<BlobId>* live) {
   struct Frozen {
     Manifest manifest;
@@ -24,7 +18,7 @@ Status SharedFiles::FindLive(const std::vector<std::string>& manifests, std::set
     CAPI_ASSIGN_OR_RETURN(Manifest manifest, Manifest::Parse(text));
     if (manifest.file == 0) continue;
     if (manifest.owner == 0) return BugError("manifest is not that of a shared store: " + text);
-    live->insert(IdOf(manifest.Ref()));
+    live->insert(BlobIdOf(manifest.Ref()));
     if (manifest.kind != Manifest::Kind::kTable) continue;
     CAPI_ASSIGN_OR_RETURN(std::shared_ptr<MappedFile> file,
                           Map(manifest.Ref(), FileType::kTable, manifest.length));
@@ -36,7 +30,7 @@ Status SharedFiles::FindLive(const std::vector<std::string>& manifests, std::set
     CAPI_ASSIGN_OR_RETURN(const TableDirectory directory,
                           TableDirectory::Parse(table.manifest, table.file.get(),
                                                 PathOf(table.manifest.Ref(), FileType::kTable)));
-    for (size_t i = 0; i < directory.files.size(); ++i) live->insert(IdOf(directory.FileAt(i)));
+    for (size_t i = 0; i < directory.files.size(); ++i) live->insert(BlobIdOf(directory.FileAt(i)));
   }
   return Status::OK();
 }
@@ -95,7 +89,7 @@ Status SharedFiles::RemoveRun(int64_t run_id) {
 Status SharedFiles::Discard(const std::string& text) {
   CAPI_ASSIGN_OR_RETURN(const Manifest manifest, Manifest::Parse(text));
   if (manifest.file == 0) return Status::OK();
-  const BlobId id = IdOf(manifest.Ref());
+  const BlobId id = BlobIdOf(manifest.Ref());
   if (id.owner != options_.owner) {
     return BugError("attempt was not written by this process: " + DescribeBlob(id));
   }

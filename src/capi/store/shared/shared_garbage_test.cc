@@ -12,14 +12,14 @@ namespace {
 
 using data::FieldType;
 
-TableSchema Schema(const std::string& name) {
+TableSchema SmallSchema(const std::string& name) {
   return {name,
           {{"n", FieldType::kInt}, {"text", FieldType::kString}},
           {{"by_text", true, {{"text", FieldType::kString}}}},
           ""};
 }
 
-std::vector<Column> Rows(int64_t first, int64_t n, size_t padding = 0) {
+std::vector<Column> PaddedRows(int64_t first, int64_t n, size_t padding = 0) {
   std::vector<int64_t> ints;
   std::vector<std::string> texts;
   for (int64_t i = first; i < first + n; ++i) {
@@ -29,7 +29,7 @@ std::vector<Column> Rows(int64_t first, int64_t n, size_t padding = 0) {
   return {Ints(ints), Strings(texts)};
 }
 
-Result<std::vector<std::string>> ReadAll(TableStore* store, const std::string& manifest) {
+Result<std::vector<std::string>> ReadManifest(TableStore* store, const std::string& manifest) {
   CAPI_ASSIGN_OR_RETURN(const auto table, store->OpenTable(manifest, nullptr));
   std::vector<std::string> cells;
   for (const Table::Morsel& morsel : table->Morsels(0, table->num_rows())) {
@@ -51,7 +51,7 @@ class SharedGarbageTest : public StoreTest {
     ASSERT_OK(blobs->Remove(Must(blobs->List())));
   }
   AttemptManifest Attempt(int64_t batch, int64_t rows = 50) {
-    return Must(Write(Schema("t"), batch, {MakeBatch(Rows(batch * 100000, rows))}));
+    return Must(Write(SmallSchema("t"), batch, {MakeBatch(PaddedRows(batch * 100000, rows))}));
   }
   static TableStore::LiveQuery Live(std::set<int64_t> owners, std::vector<std::string> manifests) {
     return [=]() -> Result<TableStore::Live> { return TableStore::Live{owners, manifests}; };
@@ -66,7 +66,7 @@ TEST_P(SharedGarbageTest, FilesOfDeadOwnersGoUnlessAManifestMentionsThem) {
   const int64_t writer = *owners_.begin();
   const AttemptManifest zero = Attempt(0);
   const AttemptManifest one = Attempt(1);
-  const FreezeResult frozen = Must(Freeze(Schema("t"), {zero, one}));
+  const FreezeResult frozen = Must(Freeze(SmallSchema("t"), {zero, one}));
   const AttemptManifest kept = Attempt(2);
   const AttemptManifest lost = Attempt(3, 30000);
   ASSERT_OK(store_->MakeDurable({&kept, &lost}));
@@ -80,9 +80,9 @@ TEST_P(SharedGarbageTest, FilesOfDeadOwnersGoUnlessAManifestMentionsThem) {
   // A table keeps its attempts, and an attempt without a table counts by itself.
   EXPECT_EQ(Collect(store.get(), {collector}, {frozen.manifest, kept.text}), 1);
   EXPECT_EQ(NumFiles(), 4U);
-  ASSERT_OK(ReadAll(store.get(), frozen.manifest).status());
-  const FreezeResult again =
-      Must(store->FreezeTable(context_, {1, "t"}, Schema("t"), {zero.text, one.text, kept.text}));
+  ASSERT_OK(ReadManifest(store.get(), frozen.manifest).status());
+  const FreezeResult again = Must(
+      store->FreezeTable(context_, {1, "t"}, SmallSchema("t"), {zero.text, one.text, kept.text}));
   EXPECT_EQ(again.rows, 150);
   // Its own files are nobody else's business, and not mentioned.
   EXPECT_EQ(Collect(store.get(), {collector, writer}, {}), 1);  // of the first freezer
@@ -94,7 +94,7 @@ TEST_P(SharedGarbageTest, FilesOfDeadOwnersGoUnlessAManifestMentionsThem) {
 
 TEST_P(SharedGarbageTest, NothingIsRemovedAfterAnError) {
   const AttemptManifest attempt = Attempt(0);
-  const FreezeResult frozen = Must(Freeze(Schema("t"), {attempt}));
+  const FreezeResult frozen = Must(Freeze(SmallSchema("t"), {attempt}));
   store_.reset();
   other_.reset();
   const int64_t collector = NewOwner();
@@ -118,7 +118,7 @@ TEST_P(SharedGarbageTest, NothingIsRemovedAfterAnError) {
 
 TEST_P(SharedGarbageTest, DiscardedAttemptsGoAtOnce) {
   const AttemptManifest attempt = Attempt(0, 30000);
-  const AttemptManifest nothing = Must(Write(Schema("t"), 1, {}));
+  const AttemptManifest nothing = Must(Write(SmallSchema("t"), 1, {}));
   ASSERT_OK(store_->Discard(attempt.text));
   ASSERT_OK(store_->Discard(attempt.text));
   ASSERT_OK(store_->Discard(nothing.text));
@@ -131,9 +131,9 @@ TEST_P(SharedGarbageTest, DiscardedAttemptsGoAtOnce) {
 
 TEST_P(SharedGarbageTest, RunsAreRemovedWhole) {
   const AttemptManifest attempt = Attempt(0);
-  Must(Freeze(Schema("t"), {attempt}));
-  auto writer = Must(store_->NewWriter(context_, {2, "t"}, Schema("t"), 0, {}));
-  ASSERT_OK(writer->Put(MakeBatch(Rows(0, 10))));
+  Must(Freeze(SmallSchema("t"), {attempt}));
+  auto writer = Must(store_->NewWriter(context_, {2, "t"}, SmallSchema("t"), 0, {}));
+  ASSERT_OK(writer->Put(MakeBatch(PaddedRows(0, 10))));
   const AttemptManifest other_run = Must(writer->Finish());
   ASSERT_OK(store_->MakeDurable({&other_run}));
   EXPECT_EQ(NumFiles(), 3U);
@@ -146,8 +146,8 @@ TEST_P(SharedGarbageTest, RunsAreRemovedWhole) {
 
 /// Processes write, read and collect at the same time, while dead ones have left garbage.
 TEST_P(SharedGarbageTest, CollectorsWritersAndReadersWorkTogether) {
-  const FreezeResult frozen = Must(Freeze(Schema("t"), {Attempt(0, 3000), Attempt(1, 3000)}));
-  const std::vector<std::string> expected = Must(ReadAll(store_.get(), frozen.manifest));
+  const FreezeResult frozen = Must(Freeze(SmallSchema("t"), {Attempt(0, 3000), Attempt(1, 3000)}));
+  const std::vector<std::string> expected = Must(ReadManifest(store_.get(), frozen.manifest));
   for (int64_t b = 5; b < 25; ++b) {
     const AttemptManifest garbage = Attempt(b);
     ASSERT_OK(store_->MakeDurable({&garbage}));
@@ -176,14 +176,14 @@ TEST_P(SharedGarbageTest, CollectorsWritersAndReadersWorkTogether) {
   }
   threads.emplace_back([&] {
     do {
-      EXPECT_TRUE(Must(ReadAll(OpenShared(*living.begin() + 2).get(), frozen.manifest)) ==
+      EXPECT_TRUE(Must(ReadManifest(OpenShared(*living.begin() + 2).get(), frozen.manifest)) ==
                   expected);
     } while (!written);
   });
   std::vector<std::string> attempts;
   for (int64_t b = 0; b < 20; ++b) {
-    auto writer = Must(stores[2]->NewWriter(context_, {1, "u"}, Schema("u"), b, {}));
-    ASSERT_OK(writer->Put(MakeBatch(Rows(b * 1000, 500))));
+    auto writer = Must(stores[2]->NewWriter(context_, {1, "u"}, SmallSchema("u"), b, {}));
+    ASSERT_OK(writer->Put(MakeBatch(PaddedRows(b * 1000, 500))));
     const AttemptManifest attempt = Must(writer->Finish());
     ASSERT_OK(stores[2]->MakeDurable({&attempt}));
     attempts.push_back(attempt.text);
@@ -191,11 +191,11 @@ TEST_P(SharedGarbageTest, CollectorsWritersAndReadersWorkTogether) {
     committed.push_back(attempt.text);
   }
   const FreezeResult other_table =
-      Must(stores[2]->FreezeTable(context_, {1, "u"}, Schema("u"), attempts));
+      Must(stores[2]->FreezeTable(context_, {1, "u"}, SmallSchema("u"), attempts));
   written = true;
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(NumFiles(), 3U + 20U + 1U);
-  ASSERT_OK(ReadAll(stores[0].get(), other_table.manifest).status());
+  ASSERT_OK(ReadManifest(stores[0].get(), other_table.manifest).status());
 }
 
 INSTANTIATE_TEST_SUITE_P(Stores, SharedGarbageTest,
@@ -217,19 +217,20 @@ class SharedCrashTest : public StoreTest {
     std::vector<AttemptManifest> attempts;
     for (int64_t b = 0; b < 3; ++b) {
       // The middle one is streamed.
-      const Batches batches{MakeBatch(b == 1 ? Rows(1000000, 1500, 3000) : Rows(b * 1000, 30))};
-      CAPI_ASSIGN_OR_RETURN(AttemptManifest attempt, Write(Schema("t"), b, batches));
+      const Batches batches{
+          MakeBatch(b == 1 ? PaddedRows(1000000, 1500, 3000) : PaddedRows(b * 1000, 30))};
+      CAPI_ASSIGN_OR_RETURN(AttemptManifest attempt, Write(SmallSchema("t"), b, batches));
       attempts.push_back(std::move(attempt));
     }
     // An attempt that is never committed.
-    CAPI_RETURN_NOT_OK(Write(Schema("t"), 3, {MakeBatch(Rows(0, 10))}).status());
+    CAPI_RETURN_NOT_OK(Write(SmallSchema("t"), 3, {MakeBatch(PaddedRows(0, 10))}).status());
     CAPI_RETURN_NOT_OK(store_->MakeDurable({&attempts[0], &attempts[1]}));
     committed->attempts = {attempts[0].text, attempts[1].text};
     CAPI_RETURN_NOT_OK(store_->MakeDurable({&attempts[2]}));
     committed->attempts.push_back(attempts[2].text);
     CAPI_ASSIGN_OR_RETURN(
         const FreezeResult frozen,
-        store_->FreezeTable(context_, {1, "t"}, Schema("t"), committed->attempts));
+        store_->FreezeTable(context_, {1, "t"}, SmallSchema("t"), committed->attempts));
     committed->table = frozen.manifest;
     return Status::OK();
   }
@@ -268,10 +269,10 @@ TEST_P(SharedCrashTest, CommittedTablesSurviveAndTheRestIsCollected) {
     if (committed.attempts.size() == 3) {
       const std::string table =
           committed.table.empty()
-              ? Must(store->FreezeTable(context_, {1, "t"}, Schema("t"), committed.attempts))
+              ? Must(store->FreezeTable(context_, {1, "t"}, SmallSchema("t"), committed.attempts))
                     .manifest
               : committed.table;
-      const std::vector<std::string> cells = Must(ReadAll(store.get(), table));
+      const std::vector<std::string> cells = Must(ReadManifest(store.get(), table));
       if (!expected.has_value()) expected = cells;
       ASSERT_TRUE(cells == *expected) << k;
     }
@@ -290,15 +291,15 @@ TEST_P(SharedCrashTest, AFullCacheDiskIsReportedAndHarmless) {
   options.cache_directory = root + "/cache";
   store_ = Must(TableStore::OpenShared(options, OpenBlobs()));
   fault->FailAppend(1);
-  EXPECT_EQ(KindOf(Write(Schema("t"), 0, {MakeBatch(Rows(0, 30))}).status()),
+  EXPECT_EQ(KindOf(Write(SmallSchema("t"), 0, {MakeBatch(PaddedRows(0, 30))}).status()),
             ErrorKind::kEnvironment);
   fault->FailAppend(0);
-  const AttemptManifest attempt = Must(Write(Schema("t"), 0, {MakeBatch(Rows(0, 30))}));
-  const FreezeResult frozen = Must(Freeze(Schema("t"), {attempt}));
+  const AttemptManifest attempt = Must(Write(SmallSchema("t"), 0, {MakeBatch(PaddedRows(0, 30))}));
+  const FreezeResult frozen = Must(Freeze(SmallSchema("t"), {attempt}));
   fault->FailAppend(1);
-  EXPECT_EQ(KindOf(ReadAll(store_.get(), frozen.manifest).status()), ErrorKind::kEnvironment);
+  EXPECT_EQ(KindOf(ReadManifest(store_.get(), frozen.manifest).status()), ErrorKind::kEnvironment);
   fault->FailAppend(0);
-  ASSERT_OK(ReadAll(store_.get(), frozen.manifest).status());
+  ASSERT_OK(ReadManifest(store_.get(), frozen.manifest).status());
   EXPECT_EQ(NumFiles(), 2U);
   store_.reset();
 }

@@ -30,7 +30,7 @@ TableSchema Schema() {
           ""};
 }
 
-std::vector<Column> Rows(int64_t first, int64_t n) {
+std::vector<Column> MixedRows(int64_t first, int64_t n) {
   std::mt19937_64 random(static_cast<uint64_t>(first));
   std::vector<int64_t> ints;
   std::vector<std::string> texts;
@@ -85,9 +85,9 @@ class SharedStoreTest : public StoreTest {
     manifests_.clear();
     for (int64_t b = 0; b < attempts; ++b) {
       const int64_t first = b * 2 * kChunkRows;
-      manifests_.push_back(Must(Write(
-          Schema(), b,
-          {MakeBatch(Rows(first, kChunkRows)), MakeBatch(Rows(first + kChunkRows, kChunkRows))})));
+      manifests_.push_back(Must(Write(Schema(), b,
+                                      {MakeBatch(MixedRows(first, kChunkRows)),
+                                       MakeBatch(MixedRows(first + kChunkRows, kChunkRows))})));
     }
     std::vector<const AttemptManifest*> pointers;
     std::vector<std::string> texts;
@@ -147,7 +147,7 @@ TEST_P(SharedStoreTest, OwnTablesAreNotFetched) {
 
 TEST_P(SharedStoreTest, SmallAttemptsCostOnePiece) {
   store_ = OpenObserved();
-  const AttemptManifest attempt = Must(Write(Schema(), 0, {MakeBatch(Rows(0, 10))}));
+  const AttemptManifest attempt = Must(Write(Schema(), 0, {MakeBatch(MixedRows(0, 10))}));
   ASSERT_OK(store_->MakeDurable({&attempt}));
   EXPECT_EQ(seen_->puts, 1);
   const AttemptManifest nothing = Must(Write(Schema(), 1, {}));
@@ -237,7 +237,7 @@ TEST_P(SharedStoreTest, UnusedFilesAreEvictedAndFetchedAgain) {
   std::vector<std::string> tables;
   for (int t = 0; t < 3; ++t) {
     std::vector<TableWriter::Batch> batches;
-    for (int64_t c = 0; c < 16; ++c) batches.push_back(MakeBatch(Rows(c * 20000, 20000)));
+    for (int64_t c = 0; c < 16; ++c) batches.push_back(MakeBatch(MixedRows(c * 20000, 20000)));
     const AttemptManifest attempt = Must(Write(Schema(), 0, batches));
     ASSERT_GT(attempt.bytes, int64_t{9} << 20);
     ASSERT_OK(store_->MakeDurable({&attempt}));
@@ -313,8 +313,8 @@ TEST_P(SharedStoreTest, FailuresWhileReadingAreForgotten) {
 
 TEST_P(SharedStoreTest, FailuresWhileWritingAreToldAndHarmless) {
   store_ = OpenObserved();
-  const Batches large{MakeBatch(Rows(0, 60000)), MakeBatch(Rows(60000, 60000)),
-                      MakeBatch(Rows(120000, 60000))};
+  const Batches large{MakeBatch(MixedRows(0, 60000)), MakeBatch(MixedRows(60000, 60000)),
+                      MakeBatch(MixedRows(120000, 60000))};
   for (const int64_t k : {0, 1, 30, 200}) {
     seen_->puts_before_failure = k;
     const Result<AttemptManifest> attempt = Write(Schema(), 0, large);
@@ -361,7 +361,7 @@ TEST_P(SharedStoreTest, ManifestsOfOtherKindsOfStoresAreRefused) {
   EXPECT_EQ(KindOf(store_->CollectGarbage({manifest}).status()), ErrorKind::kBug);
   std::swap(store_, other_);
   store_ = Must(TableStore::Open(env_, directory_ + "/local"));
-  const AttemptManifest attempt = Must(Write(Schema(), 0, {MakeBatch(Rows(0, 10))}));
+  const AttemptManifest attempt = Must(Write(Schema(), 0, {MakeBatch(MixedRows(0, 10))}));
   EXPECT_EQ(KindOf(other_->FreezeTable(context_, {1, "t"}, Schema(), {attempt.text}).status()),
             ErrorKind::kEnvironment);
   EXPECT_EQ(KindOf(other_->MakeDurable({&attempt})), ErrorKind::kBug);
@@ -427,7 +427,7 @@ class SharedDamageTest : public SharedStoreTest {
 TEST_P(SharedDamageTest, DamagedPiecesAreErrorsNeverWrongValues) {
   std::vector<AttemptManifest> attempts;
   for (int64_t b = 0; b < 2; ++b) {
-    attempts.push_back(Must(Write(Schema(), b, {MakeBatch(Rows(b * 1000, 1000))})));
+    attempts.push_back(Must(Write(Schema(), b, {MakeBatch(MixedRows(b * 1000, 1000))})));
   }
   const std::string manifest = Must(Freeze(Schema(), attempts)).manifest;
   expected_ = Must(ReadInNewProcess(manifest));
