@@ -104,6 +104,22 @@ def servers(room, names, services, totals):
         return {}
 
 
+def failed_tests(output, most=12000):
+    """What googletest printed of the tests that failed, and the end: it tells of crashes and which tests they were."""
+    parts = []
+    lines = []
+    for line in output.splitlines():
+        if line.startswith("[ RUN      ]"):
+            lines = [line]
+        elif lines:
+            lines.append(line)
+        if lines and line.startswith("[  FAILED  ]"):
+            parts += lines
+        if line.startswith(("[  FAILED  ]", "[       OK ]", "[  SKIPPED ]")):
+            lines = []
+    return "\n".join(parts)[:most] + "\n" + output[-3000:]
+
+
 def unit_tests(preset, totals, services, rooms=None, environment=None):
     for binary in sorted((ROOT / "build" / preset).glob("capi_*_test")):
         room = binary.name[len("capi_"):-len("_test")]
@@ -135,7 +151,7 @@ def unit_tests(preset, totals, services, rooms=None, environment=None):
         if process.returncode != 0 and failed == 0:
             failed = 1
         if failed:
-            print(process.stdout[-6000:])
+            print(failed_tests(process.stdout))
         totals.add(f"{preset} {room}", summary["tests"] - summary["failures"] - skipped, failed, skipped,
                    time.monotonic() - started)
 
