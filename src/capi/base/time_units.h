@@ -6,6 +6,7 @@
 
 namespace capi {
 
+inline constexpr int64_t kMillisPerSecond = 1000;
 inline constexpr int64_t kNanosPerMilli = 1000000;
 inline constexpr int64_t kNanosPerSecond = 1000000000;
 

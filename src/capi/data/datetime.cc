@@ -6,7 +6,6 @@
 namespace capi::data {
 namespace {
 
-constexpr int64_t kMillisPerSecond = 1000;
 constexpr int64_t kDaysPerEra = 146097;  // 400 years
 constexpr int64_t kYearsPerEra = 400;
 /// Days from 0000-03-01 to 1970-01-01. Years are counted from March, so that the leap day is last.

@@ -6,8 +6,6 @@ namespace capi::expr::kernels {
 
 namespace {
 
-constexpr int64_t kMillisPerSecond = 1000;
-
 /// An instant as two numbers; zones do not count.
 struct Moment {
   int64_t seconds;

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "capi/base/fault_point.h"
+#include "capi/base/time_units.h"
 #include "capi/files/address_internal.h"
 #include "capi/files/backend_internal.h"
 #include "capi/files/glob_internal.h"
@@ -28,7 +29,6 @@ constexpr int64_t kMostParts = 10000;
 constexpr std::string_view kUploadId = "?uploadId=";
 constexpr std::string_view kPlanned = "?planned=";
 constexpr std::string_view kUnknown = "unknown";
-constexpr int64_t kMillisPerSecond = 1000;
 
 int64_t PartBytes(int64_t number) {
   return kFirstPartBytes << std::min<int64_t>(6, number / kPartsOfOneSize);

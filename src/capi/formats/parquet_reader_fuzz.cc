@@ -9,8 +9,7 @@
 
 #include "arrow/record_batch.h"
 #include "capi/data/column.h"
-#include "capi/data/datetime.h"
-#include "capi/data/decimal.h"
+#include "capi/data/go_format.h"
 #include "capi/formats/parquet_reader.h"
 
 namespace {
@@ -22,24 +21,6 @@ using Rows = std::vector<std::string>;
 
 /// Stops at rows that a small damaged file only pretends to have.
 constexpr size_t kMostRows = 200000;
-
-capi::data::Value ZeroOf(FieldType type) {
-  switch (type) {
-    case FieldType::kInt:
-      return int64_t{0};
-    case FieldType::kFloat:
-      return 0.0;
-    case FieldType::kString:
-      return std::string();
-    case FieldType::kBool:
-      return false;
-    case FieldType::kDecimal2:
-      return capi::data::BigDecimal();
-    case FieldType::kDatetime:
-      return capi::data::Instant();
-  }
-  return {};
-}
 
 Status ReadRows(const capi::exec::Context& context, std::string_view file,
                 const capi::formats::ParquetReadOptions& options, Rows* rows) {
@@ -79,7 +60,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   for (const capi::formats::ParquetColumnInfo& column : info->columns) {
     if (!column.type.has_value()) continue;
     options.columns.push_back(
-        {{column.name, *column.type}, column.name, ZeroOf(*column.type), true});
+        {{column.name, *column.type}, column.name, capi::data::ZeroValue(*column.type), true});
   }
   if (options.columns.empty()) {
     return 0;

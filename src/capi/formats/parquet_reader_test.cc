@@ -8,6 +8,7 @@
 #include "arrow/type.h"
 #include "capi/data/datetime.h"
 #include "capi/data/decimal.h"
+#include "capi/data/go_format.h"
 #include "capi/formats/parquet_test_fixture.h"
 
 namespace capi::formats {
@@ -19,24 +20,6 @@ using Rows = std::vector<std::vector<std::string>>;
 
 constexpr int64_t kMax = std::numeric_limits<int64_t>::max();
 constexpr int64_t kMin = std::numeric_limits<int64_t>::min();
-
-data::Value Zero(FieldType type) {
-  switch (type) {
-    case FieldType::kInt:
-      return int64_t{0};
-    case FieldType::kFloat:
-      return 0.0;
-    case FieldType::kString:
-      return std::string();
-    case FieldType::kBool:
-      return false;
-    case FieldType::kDecimal2:
-      return data::BigDecimal();
-    case FieldType::kDatetime:
-      return data::Instant::FromMillis(data::kZeroMomentMillis);
-  }
-  return {};
-}
 
 class ParquetReaderTest : public ::testing::Test {
  protected:
@@ -50,7 +33,8 @@ class ParquetReaderTest : public ::testing::Test {
   }
   /// Values of column "c" of a file, read as `type`.
   std::vector<std::string> Column(const ParquetFileMaker& maker, FieldType type) {
-    const ParquetOutcome outcome = Read(maker.Make(), {WantedColumn("c", type, Zero(type))});
+    const ParquetOutcome outcome =
+        Read(maker.Make(), {WantedColumn("c", type, data::ZeroValue(type))});
     EXPECT_TRUE(outcome.status.ok()) << outcome.status.ToString();
     std::vector<std::string> texts;
     for (const auto& row : outcome.rows) texts.push_back(row[0]);

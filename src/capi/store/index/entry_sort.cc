@@ -13,7 +13,6 @@ namespace {
 
 std::atomic<uint64_t> hash_mask{~uint64_t{0}};
 
-constexpr int kHashBits = 64;
 /// Each further pass looks at this many bits.
 constexpr int kRadixBits = 8;
 constexpr size_t kRadixBuckets = size_t{1} << kRadixBits;

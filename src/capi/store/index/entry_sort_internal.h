@@ -15,6 +15,9 @@
 
 namespace capi::store {
 
+/// Of the hash of a key, the first part of an index entry.
+inline constexpr int kHashBits = 64;
+
 /// data::HashKeys, as used by all indexes.
 Status HashIndexKeys(const std::vector<data::KeyComponent>& components,
                      const std::vector<std::shared_ptr<arrow::Array>>& columns, int64_t num_rows,

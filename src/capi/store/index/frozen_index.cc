@@ -13,7 +13,6 @@ namespace capi::store {
 
 namespace {
 
-constexpr int kHashBits = 64;
 /// Left rows whose cache misses overlap.
 constexpr int64_t kProbeBlock = 256;
 /// Candidates are compared when there are this many.

@@ -19,7 +19,6 @@ constexpr int64_t kMaxRangeEntries = 2 * kRangeEntries;
 /// Entries of a bucket, about.
 constexpr int64_t kBucketEntries = 4;
 constexpr size_t kBucketBufferBytes = size_t{4} << 20;
-constexpr int kBitsOfHash = 64;
 
 struct Slice {
   const EntryRun* run;
@@ -43,7 +42,7 @@ class RangePlanner {
     // Last range at the bottom of the stack.
     const uint64_t last = bits == 0 ? 0 : (uint64_t{1} << bits) - 1;
     for (uint64_t range = last;; --range) {
-      const uint64_t low = bits == 0 ? 0 : range << (kBitsOfHash - bits);
+      const uint64_t low = bits == 0 ? 0 : range << (kHashBits - bits);
       const uint64_t high = bits == 0 ? ~uint64_t{0} : low | (~uint64_t{0} >> bits);
       pending_.push_back({low, high});
       if (range == 0) break;
@@ -148,7 +147,7 @@ Status BucketWriter::PutOffset() {
 }
 
 Status BucketWriter::Add(std::span<const IndexEntry> entries) {
-  const uint32_t shift = kBitsOfHash - bits_;
+  const uint32_t shift = kHashBits - bits_;
   for (const IndexEntry& entry : entries) {
     const uint64_t bucket = entry.hash >> shift;
     while (next_bucket_ <= bucket) CAPI_RETURN_NOT_OK(PutOffset());
